@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* The seam between the loop and what it stands on.
+ *
+ * The life of an operation. Its owner (a transport, a server, a connect) embeds a struct rondo_op, fills in
+ * kind, socket, complete and the arguments, and submits it. From then on the op is *active*: it and
+ * the memory it names must stay where they are. It completes exactly once, by a call of `complete` with
+ * the outcome in `result`; a repeating op (RECV, ACCEPT) completes any number of times with `more` set, and one
+ * last time with `more` clear. With that last call the op is idle again and the driver has
+ * forgotten it: `complete` may free it or submit it anew.
+ *
+ * Completions are never run inside submit, cancel or wait: wait() appends nodes to a list, and the loop runs
+ * them in its batch. A node that runs for an op that was cancelled meanwhile completes it with RONDO_ECANCELLED.
+ *
+ * cancel() on an active op makes it complete soon with RONDO_ECANCELLED, or with what it had come to: it may
+ * have succeeded. A cancelled ACCEPT closes the sockets that it gets all the same. On an op that is idle, or
+ * whose cancellation is under way, cancel does nothing. A repeating op delivers nothing but its last
+ * completion after cancel.
+ *
+ * Everything but wake() is called on the loop's thread. */
+#ifndef RONDO_BACKENDS_DRIVER_H
+#define RONDO_BACKENDS_DRIVER_H
+
+#include <rondo/address.h>
+#include <rondo/backend.h>
+#include <rondo/error.h>
+#include <rondo/transport.h>
+#include <rondo/types.h>
+
+#include "../src/base/ready.h"
+
+enum rondo_op_kind {
+    /* A stream receive that repeats. result > 0: so many bytes, lent at op->data until complete returns
+     * (or in the memory that op->buffer gave); 0: end of stream, the last completion; negative: an error, the
+     * last one. At most one completion for each pass on a selector. */
+    RONDO_OP_RECV,
+    /* One send of what op->gather names, as much as the kernel takes. result > 0: so many bytes. */
+    RONDO_OP_SEND,
+    /* Accept that repeats. result >= 0: a new socket, non-blocking and close-on-exec, now the owner's;
+     * op->address (may be NULL): the peer, or length 0 where not known; borrowed for the call.
+     * Would-block, interruption and aborted connections are never reported. Another error is the last
+     * completion: the owner decides when to submit again. At most `limit` for each pass on a selector. */
+    RONDO_OP_ACCEPT,
+    /* Connect op->socket to *op->address (borrowed until complete). result 0 or an error. */
+    RONDO_OP_CONNECT
+};
+
+enum rondo_op_state {
+    RONDO_OP_IDLE,      /* not the driver's */
+    RONDO_OP_ACTIVE,    /* submitted */
+    RONDO_OP_CANCELLING /* cancel was called; the last completion is still to come */
+};
+
+struct rondo_op {
+    struct rondo_ready ready; /* the driver's: its place in a queue */
+    void (*complete)(struct rondo_op *op);
+    uint8_t kind;             /* enum rondo_op_kind; owner */
+    uint8_t state;            /* enum rondo_op_state; driver */
+    bool more;                /* at complete: there will be another; driver */
+    bool paused;              /* RECV: deliver nothing; set by pause and resume; driver */
+    uint8_t flags;            /* the driver's own */
+    uint32_t slot;            /* the driver's own: identity in the kernel */
+    rondo_socket socket;      /* owner */
+    ptrdiff_t result;         /* driver */
+    union {
+        const void *data;       /* RECV, at complete: the lent bytes; driver */
+        size_t (*gather)(struct rondo_op *op, rondo_bytes *pieces, size_t capacity);
+                                /* SEND: fills in what is to be sent and returns how many pieces; called once,
+                                   any time between submit and the start of the send; what it named must stay in
+                                   place until complete; owner */
+        rondo_address *address; /* ACCEPT: see there (driver); CONNECT: the target (owner) */
+    };
+    union {
+        void *(*buffer)(struct rondo_op *op, size_t *ret_length);
+                                /* RECV, may be NULL: memory to receive into, asked for right before a receive that
+                                   is made at delivery. NULL from it: receive nothing now. Drivers that lend buffers
+                                   of their own ignore it; owner */
+        unsigned limit;         /* ACCEPT; owner */
+    };
+};
+
+static inline bool rondo_op_is_active(const struct rondo_op *op)
+{
+    return op->state != RONDO_OP_IDLE;
+}
+
+struct rondo_driver_config {
+    const rondo_allocator *allocator;
+    size_t receive_buffer_size; /* 0: the driver's default */
+    unsigned receive_buffers;   /* 0: default */
+    unsigned ring_entries;      /* 0: default */
+    bool extended;
+};
+
+struct rondo_driver {
+    const struct rondo_driver_ops *ops;
+    struct rondo_core *core; /* whose queue local completions go to */
+    size_t active;           /* ops that are not idle: close needs 0 */
+    bool inline_send;        /* try_send is worth a call */
+};
+
+struct rondo_driver_ops {
+    const char *name;
+    rondo_backend backend;
+    bool is_proactor;
+    unsigned capabilities;          /* enum rondo_capability, by default */
+    unsigned extended_capabilities; /* what `extended` adds */
+
+    /* Open it, or say why it cannot run: a code, with the words by rondo_fail. @core may be NULL: a probe. */
+    int (*open)(const struct rondo_driver_config *config, struct rondo_core *core, struct rondo_driver **ret_driver);
+    void (*close)(struct rondo_driver *driver);
+
+    /* 0: it will complete. 1: it is done already, op->result says how, complete is not called and the op is
+     * idle (selectors: a connect that succeeds or fails at once). Negative: refused, the op is idle. */
+    int (*submit)(struct rondo_driver *driver, struct rondo_op *op);
+    void (*cancel)(struct rondo_driver *driver, struct rondo_op *op);
+
+    /* RECV: hold deliveries back, and go on. On a selector nothing is read while paused. On a proactor what has
+     * arrived already may still be delivered (the owner parks it), but the driver soon stops receiving. Repeatable. */
+    void (*pause)(struct rondo_driver *driver, struct rondo_op *op);
+    void (*resume)(struct rondo_driver *driver, struct rondo_op *op);
+
+    /* Send without queueing, where the driver thinks that it pays: bytes taken, RONDO_EAGAIN for "submit it", or
+     * an error. Only when no SEND is active on the socket. */
+    ptrdiff_t (*try_send)(struct rondo_driver *driver, rondo_socket sock, const void *data, size_t length);
+
+    /* Close a socket whose ops are idle or cancelled, such that the peer sees an orderly end and no late completion
+     * reaches a socket that gets the same number. */
+    void (*close_socket)(struct rondo_driver *driver, rondo_socket sock);
+
+    /* Hand the kernel what is queued and wait for completions at most @timeout (0: do not block; negative: for ever),
+     * in one system call where the kernel can. Appends every finished op to @completed. An interrupted
+     * wait is an empty result. Returns 0, or an error of the backend itself. Never returns early for a
+     * timer: rounds up. */
+    int (*wait)(struct rondo_driver *driver, rondo_ns timeout, struct rondo_ready_list *completed);
+
+    /* End a wait that blocks, or the next one. Any thread; async-signal-safe on Unix. The core coalesces. */
+    void (*wake)(struct rondo_driver *driver);
+
+    /* What it found on this machine, for rondo_backend_probe; static or borrowed until the driver closes. */
+    const char *(*describe)(struct rondo_driver *driver);
+};
+
+/* The backends that are built in, best first within each family; ends with NULL. From registry.c. */
+extern const struct rondo_driver_ops *const rondo_driver_registry[];
+
+#endif
