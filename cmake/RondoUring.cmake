@@ -1,0 +1,27 @@
+# RONDO_HAVE_IO_URING: whether the io_uring backend is built. Without it the backend is still listed by
+# rondo_backend_probe, as one that is not built in.
+string(TOLOWER "${RONDO_WITH_IO_URING}" RONDO_URING_WISH)
+set(RONDO_HAVE_IO_URING OFF)
+if(RONDO_URING_WISH STREQUAL "auto" AND NOT RONDO_SYSTEM STREQUAL "linux")
+    set(RONDO_URING_WISH off)
+endif()
+
+if(RONDO_URING_WISH STREQUAL "auto")
+    find_package(PkgConfig QUIET)
+    if(PkgConfig_FOUND)
+        pkg_check_modules(LIBURING QUIET IMPORTED_TARGET liburing>=2.3)
+    endif()
+    if(TARGET PkgConfig::LIBURING)
+        set(RONDO_HAVE_IO_URING ON)
+    endif()
+elseif(RONDO_URING_WISH)
+    find_package(PkgConfig REQUIRED)
+    pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.3)
+    set(RONDO_HAVE_IO_URING ON)
+endif()
+
+if(RONDO_HAVE_IO_URING)
+    message(STATUS "io_uring backend: built in, with liburing ${LIBURING_VERSION}")
+else()
+    message(STATUS "io_uring backend: not built in (RONDO_WITH_IO_URING=${RONDO_WITH_IO_URING})")
+endif()
