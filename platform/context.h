@@ -24,8 +24,8 @@ int rondo_context_enter_thread(struct rondo_context *ret_context);
 void rondo_context_leave_thread(struct rondo_context *context);
 
 /* Prepare @context to call @entry(@argument) on @stack at the first switch to it; the stack's uppermost
- * @reserved bytes are left to the caller. @entry must not return: it ends with rondo_context_exit.
- * Returns 0 or RONDO_ENOMEM. */
+ * @reserved bytes (at most 4096) are left to the caller. *@stack and *@context stay in place until destroy.
+ * @entry must not return: it ends with rondo_context_exit. Returns 0 or RONDO_ENOMEM. */
 int rondo_context_make(struct rondo_context *context, struct rondo_stack *stack, size_t reserved,
                        void (*entry)(void *argument), void *argument);
 

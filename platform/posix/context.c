@@ -46,9 +46,11 @@ int rondo_context_make(struct rondo_context *context, struct rondo_stack *stack,
     memset(context, 0, sizeof *context);
     context->entry = entry;
     context->argument = argument;
+    context->stack = stack;
     context->stack_low = stack->low;
     context->stack_size = stack->size;
-    rondo_sanitize_made(context, reserved);
+    context->reserved = reserved;
+    rondo_sanitize_made(context);
     char *top = (char *) stack->top - reserved;
     top -= (uintptr_t) top % 16;
     context->stack_pointer = rondo_context_prepare(stack->low, top, rondo_context_begin, context);
@@ -60,14 +62,17 @@ int rondo_context_make(struct rondo_context *context, struct rondo_stack *stack,
 
 void rondo_context_switch(struct rondo_context *from, struct rondo_context *to)
 {
-    rondo_sanitize_leave(from, to, 0);
+    assert(!to->exited && to->stack_pointer);
+    rondo_sanitize_leave(from, to, false);
     rondo_context_jump(&from->stack_pointer, to->stack_pointer);
     rondo_sanitize_arrive(from);
 }
 
 void rondo_context_exit(struct rondo_context *from, struct rondo_context *to)
 {
-    rondo_sanitize_leave(from, to, 1);
+    assert(!to->exited && to->stack_pointer);
+    from->exited = true;
+    rondo_sanitize_leave(from, to, true);
     rondo_context_jump(&from->stack_pointer, to->stack_pointer);
     __builtin_unreachable();
 }

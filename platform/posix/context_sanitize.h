@@ -8,6 +8,9 @@
 #ifndef RONDO_PLATFORM_CONTEXT_SANITIZE_H
 #define RONDO_PLATFORM_CONTEXT_SANITIZE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "../context.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -54,9 +57,12 @@ static inline void rondo_sanitize_stack_unmapped(struct rondo_stack *stack)
 {
 #if defined(RONDO_MEMCHECK)
     VALGRIND_STACK_DEREGISTER(stack->valgrind);
-#else
-    (void) stack;
 #endif
+#if defined(RONDO_TSAN)
+    if (stack->fiber)
+        __tsan_destroy_fiber(stack->fiber);
+#endif
+    (void) stack;
 }
 
 /* The thread's own flow becomes a context. */
@@ -69,21 +75,43 @@ static inline void rondo_sanitize_thread(struct rondo_context *context)
 #endif
 }
 
-/* A context is about to be laid out on its stack, whose uppermost @reserved bytes are not its own. */
-static inline void rondo_sanitize_made(struct rondo_context *context, size_t reserved)
-{
 #if defined(RONDO_TSAN)
-    context->fiber = __tsan_create_fiber(0);
-#endif
-#if defined(RONDO_MEMCHECK)
-    (void) VALGRIND_MAKE_MEM_UNDEFINED(context->stack_low, context->stack_size - reserved);
-#endif
-    (void) context;
-    (void) reserved;
+/* A fiber takes most of a millisecond to create, so a stack keeps its own. Each context that
+ * exits leaves a few frames in the fiber's record of calls, whose room is limited; one that was abandoned
+ * may leave any number. */
+enum { RONDO_FIBER_USES = 200 };
+
+static inline void *rondo_sanitize_take_fiber(struct rondo_stack *stack)
+{
+    void *fiber = stack->fiber ? stack->fiber : __tsan_create_fiber(0);
+    stack->fiber_uses = stack->fiber ? stack->fiber_uses + 1 : 0;
+    stack->fiber = NULL;
+    return fiber;
 }
 
-/* Before the jump; @last: @from will never be resumed. */
-static inline void rondo_sanitize_leave(struct rondo_context *from, struct rondo_context *to, int last)
+static inline void rondo_sanitize_give_fiber(struct rondo_context *context)
+{
+    if (context->exited && context->stack->fiber_uses < RONDO_FIBER_USES)
+        context->stack->fiber = context->fiber;
+    else
+        __tsan_destroy_fiber(context->fiber);
+}
+#endif
+
+/* A context is about to be laid out on its stack. */
+static inline void rondo_sanitize_made(struct rondo_context *context)
+{
+#if defined(RONDO_TSAN)
+    context->fiber = rondo_sanitize_take_fiber(context->stack);
+#else
+    (void) context;
+#endif
+}
+
+/* Before the jump; @last: @from will never be resumed. Always inlined: ThreadSanitizer would count the
+ * entry to it in one fiber and the return from it in the other. */
+__attribute__((always_inline))
+static inline void rondo_sanitize_leave(struct rondo_context *from, struct rondo_context *to, bool last)
 {
 #if defined(RONDO_ASAN)
     to->resumer = from;
@@ -115,7 +143,7 @@ static inline void rondo_sanitize_arrive(struct rondo_context *self)
     (void) self;
 }
 
-/* The context is gone, and its stack is to look like fresh memory. One that was abandoned halfway still owns
+/* The context is gone, and its part of the stack is to look like fresh memory. One that was abandoned halfway still owns
  * a fake stack: AddressSanitizer frees it only for a flow that leaves for ever, so we pretend
  * to go there and leave. */
 #if defined(RONDO_ASAN)
@@ -124,8 +152,7 @@ __attribute__((no_sanitize_address))
 static inline void rondo_sanitize_destroyed(struct rondo_context *context)
 {
 #if defined(RONDO_TSAN)
-    if (context->fiber)
-        __tsan_destroy_fiber(context->fiber);
+    rondo_sanitize_give_fiber(context);
 #endif
 #if defined(RONDO_ASAN)
     if (context->fake_stack) {
@@ -137,7 +164,10 @@ static inline void rondo_sanitize_destroyed(struct rondo_context *context)
         __sanitizer_start_switch_fiber(NULL, low, size);
         __sanitizer_finish_switch_fiber(own, NULL, NULL);
     }
-    ASAN_UNPOISON_MEMORY_REGION(context->stack_low, context->stack_size);
+    ASAN_UNPOISON_MEMORY_REGION(context->stack_low, context->stack_size - context->reserved);
+#endif
+#if defined(RONDO_MEMCHECK)
+    (void) VALGRIND_MAKE_MEM_UNDEFINED(context->stack_low, context->stack_size - context->reserved);
 #endif
     (void) context;
 }

@@ -33,21 +33,26 @@ static void rondo_context_start(unsigned high, unsigned low)
     first->begin(first->argument);
 }
 
-void *rondo_context_prepare(char *low, char *top, void (*begin)(void *argument), void *argument)
+/* getcontext may return twice as far as a compiler knows, so nothing but parameters lives around it. */
+static void *rondo_context_fill(struct rondo_context_first *first, char *low)
 {
-    char *place = top - sizeof(struct rondo_context_first);
-    place -= (uintptr_t) place % 64;
-    struct rondo_context_first *const first = memset(place, 0, sizeof *first);
-    first->begin = begin;
-    first->argument = argument;
     if (getcontext(&first->context) < 0)
         return NULL;
     first->context.uc_stack.ss_sp = low;
     first->context.uc_stack.ss_size = (size_t) ((char *) first - low);
-    uintptr_t address = (uintptr_t) first;
     makecontext(&first->context, (void (*)(void)) rondo_context_start, 2,
-                (unsigned) (address >> 16 >> 16), (unsigned) (address & UINT32_MAX));
+                (unsigned) ((uintptr_t) first >> 16 >> 16), (unsigned) ((uintptr_t) first & UINT32_MAX));
     return first; /* its context is its first member, as jump wants it */
+}
+
+void *rondo_context_prepare(char *low, char *top, void (*begin)(void *argument), void *argument)
+{
+    char *place = top - sizeof(struct rondo_context_first);
+    place -= (uintptr_t) place % 64;
+    struct rondo_context_first *first = memset(place, 0, sizeof *first);
+    first->begin = begin;
+    first->argument = argument;
+    return rondo_context_fill(first, low);
 }
 
 void rondo_context_jump(void **ret_from, void *to)
