@@ -24,6 +24,8 @@ SYSTEM_MACRO = re.compile(
     r"__\w*BSD\w*__|__DragonFly__|__unix__|__unix|__x86_64__|__aarch64__|__SANITIZE_\w+|__has_feature|"
     r"RONDO_HAVE_\w+|SO_\w+|MSG_\w+|IORING_\w+|EPOLL\w+|AF_\w+)\b")
 
+SYSTEM_FOLDERS = ("platform/posix/", "platform/linux/", "platform/windows/", "platform/darwin/", "platform/bsd/")
+
 MAX_FUNCTION = 70
 MAX_FILE = 600
 
@@ -57,14 +59,12 @@ def resolve(tree, path, name):
         elif part != ".":
             parts.append(part)
     beside = "/".join(parts)
-    if beside in tree:
+    if beside in tree or beside + ".in" in tree:
         return beside
-    # The folder of the system is on the include path: "thread_types.h" and the like.
-    for folder in ("platform/posix/", "platform/linux/", "platform/windows/", "platform/darwin/",
-                   "platform/bsd/"):
-        if folder + name in tree:
-            return folder + name
-    return None
+    # What is on the include path: the folder of the system ("thread_types.h"), and for tests their support and,
+    # for those of the insides, the tree itself.
+    folders = SYSTEM_FOLDERS if not path.startswith("tests/") else ("tests/support/", "")
+    return next((folder + name for folder in folders if folder + name in tree), None)
 
 
 def check_include(path, kind, name, target):
@@ -206,7 +206,7 @@ def main():
     root = pathlib.Path(sys.argv[1])
     tree = {}
     for room in ("include", "src", "backends", "platform", "tests", "examples", "bench"):
-        for path in (root / room).rglob("*.[ch]"):
+        for path in sorted((root / room).rglob("*.[ch]")) + sorted((root / room).rglob("*.h.in")):
             tree[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
     complaints = check_tree(tree, LONG)
     print("\n".join(complaints))
