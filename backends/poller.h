@@ -24,6 +24,8 @@ struct rondo_poller_ops {
     int (*wait)(struct rondo_poller *poller, rondo_ns timeout);
     /* Any thread, async-signal-safe. */
     void (*wake)(struct rondo_poller *poller);
+    /* What it found on this machine; static or borrowed from the poller. */
+    const char *(*describe)(struct rondo_poller *poller);
 };
 
 /* @sides of the descriptor registered with @cookie are ready. */

@@ -6,6 +6,7 @@
 #define RONDO_PLATFORM_SOCKET_H
 
 #include <rondo/address.h>
+#include <rondo/error.h>
 #include <rondo/resolve.h>
 #include <rondo/transport.h>
 #include <rondo/types.h>

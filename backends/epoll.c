@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* epoll(7) as a poller: level-triggered, one array of events for each wait.
+ *
+ * Waits with nanoseconds where the kernel has epoll_pwait2 (5.11), else with milliseconds, rounded up. Failures: epoll_create1 or
+ * eventfd refused. Invariant: the wake channel is registered with a cookie that no descriptor can have. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../platform/socket.h"
+#include "../platform/wake.h"
+#include "../src/base/error.h"
+#include "../src/base/memory.h"
+#include "reactor.h"
+
+#define WAKE_COOKIE UINT64_MAX
+#define FIRST_EVENTS 256
+#define MOST_EVENTS 65536
+
+struct rondo_poller {
+    struct rondo_reactor *reactor;
+    rondo_allocator allocator;
+    struct epoll_event *events;
+    int capacity;
+    int descriptor;
+    bool has_pwait2;
+    struct rondo_wake wake;
+};
+
+static void epoll_close(struct rondo_poller *self)
+{
+    rondo_allocator allocator = self->allocator;
+    if (self->wake.reader >= 0)
+        rondo_wake_close(&self->wake);
+    if (self->descriptor >= 0)
+        close(self->descriptor);
+    rondo_release(&allocator, self->events);
+    rondo_release(&allocator, self);
+}
+
+static int pwait2(struct rondo_poller *self, const struct timespec *timeout)
+{
+    return (int) syscall(SYS_epoll_pwait2, self->descriptor, self->events, self->capacity, timeout, NULL, (size_t) 0);
+}
+
+static int epoll_start(struct rondo_poller *self)
+{
+    self->descriptor = epoll_create1(EPOLL_CLOEXEC);
+    if (self->descriptor < 0)
+        return rondo_fail(rondo_error_from_system(errno), "epoll_create1 failed");
+    int rc = rondo_wake_open(&self->wake);
+    if (rc < 0) {
+        self->wake.reader = -1;
+        return rondo_fail(rc, "no descriptor for waking the loop");
+    }
+    struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_COOKIE };
+    if (epoll_ctl(self->descriptor, EPOLL_CTL_ADD, self->wake.reader, &event) < 0)
+        return rondo_fail(rondo_error_from_system(errno), "the wake descriptor cannot be watched");
+    struct timespec none = { 0, 0 };
+    self->has_pwait2 = pwait2(self, &none) >= 0;
+    return 0;
+}
+
+static int epoll_open(const rondo_allocator *allocator, struct rondo_reactor *reactor, struct rondo_poller **ret_poller)
+{
+    struct rondo_poller *self = rondo_allocate_zeroed(allocator, sizeof(*self));
+    if (!self)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    self->reactor = reactor;
+    self->allocator = *allocator;
+    self->descriptor = -1;
+    self->wake.reader = -1;
+    self->capacity = FIRST_EVENTS;
+    self->events = rondo_allocate(allocator, FIRST_EVENTS * sizeof(*self->events));
+    int rc = self->events ? epoll_start(self) : rondo_fail(RONDO_ENOMEM, NULL);
+    if (rc < 0) {
+        epoll_close(self);
+        return rc;
+    }
+    *ret_poller = self;
+    return 0;
+}
+
+static int epoll_change(struct rondo_poller *self, rondo_socket sock, uint64_t cookie, unsigned from, unsigned to)
+{
+    struct epoll_event event = { .data.u64 = cookie };
+    event.events = (to & RONDO_POLL_READ ? (uint32_t) EPOLLIN : 0) | (to & RONDO_POLL_WRITE ? (uint32_t) EPOLLOUT : 0);
+    int verb = !from ? EPOLL_CTL_ADD : to ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+    if (epoll_ctl(self->descriptor, verb, sock, &event) == 0)
+        return 0;
+    if (verb == EPOLL_CTL_DEL)
+        return 0; /* closed behind our back: it is gone already */
+    if (verb == EPOLL_CTL_MOD && errno == ENOENT && epoll_ctl(self->descriptor, EPOLL_CTL_ADD, sock, &event) == 0)
+        return 0; /* closed and opened again behind our back */
+    return rondo_fail(rondo_error_from_system(errno), NULL);
+}
+
+static int wait_once(struct rondo_poller *self, rondo_ns timeout)
+{
+    if (timeout <= 0)
+        return epoll_wait(self->descriptor, self->events, self->capacity, timeout < 0 ? -1 : 0);
+    if (self->has_pwait2) {
+        struct timespec span = { .tv_sec = timeout / RONDO_S(1), .tv_nsec = (long) (timeout % RONDO_S(1)) };
+        return pwait2(self, &span);
+    }
+    rondo_ns milliseconds = (timeout - 1) / RONDO_MS(1) + 1;
+    return epoll_wait(self->descriptor, self->events, self->capacity,
+                      milliseconds < INT32_MAX ? (int) milliseconds : INT32_MAX);
+}
+
+/* A full array: there may be more than one wait can tell, so the next one gets room for all. */
+static void grow_events(struct rondo_poller *self)
+{
+    int capacity = self->capacity * 2;
+    struct epoll_event *events =
+        rondo_reallocate(&self->allocator, self->events, (size_t) capacity * sizeof(*self->events));
+    if (!events)
+        return;
+    self->events = events;
+    self->capacity = capacity;
+}
+
+static int epoll_poll(struct rondo_poller *self, rondo_ns timeout)
+{
+    int count = wait_once(self, timeout);
+    if (count < 0)
+        return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "epoll_wait failed");
+    for (int i = 0; i < count; i++) {
+        uint32_t found = self->events[i].events;
+        if (self->events[i].data.u64 == WAKE_COOKIE) {
+            rondo_wake_drain(&self->wake);
+            continue;
+        }
+        unsigned sides = found & ~(uint32_t) EPOLLOUT ? RONDO_POLL_READ : 0;
+        if (found & ~(uint32_t) EPOLLIN)
+            sides |= RONDO_POLL_WRITE;
+        rondo_reactor_notify(self->reactor, self->events[i].data.u64, sides);
+    }
+    if (count == self->capacity && count < MOST_EVENTS)
+        grow_events(self);
+    return 0;
+}
+
+static void epoll_wake(struct rondo_poller *self)
+{
+    rondo_wake_signal(&self->wake);
+}
+
+static const char *epoll_describe(struct rondo_poller *self)
+{
+    return self->has_pwait2 ? "level-triggered, epoll_pwait2 (nanoseconds)" : "level-triggered, epoll_wait (milliseconds)";
+}
+
+static const struct rondo_poller_ops epoll_poller = {
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_close,
+    .change = epoll_change,
+    .wait = epoll_poll,
+    .wake = epoll_wake,
+    .describe = epoll_describe,
+};
+
+static int epoll_open_driver(const struct rondo_driver_config *config, struct rondo_core *core,
+                             struct rondo_driver **ret_driver);
+
+const struct rondo_driver_ops rondo_driver_epoll = {
+    .name = "epoll",
+    .backend = RONDO_BACKEND_EPOLL,
+    .capabilities = RONDO_REACTOR_CAPABILITIES,
+    .open = epoll_open_driver,
+    RONDO_REACTOR_VERBS,
+};
+
+static int epoll_open_driver(const struct rondo_driver_config *config, struct rondo_core *core,
+                             struct rondo_driver **ret_driver)
+{
+    return rondo_reactor_open(&rondo_driver_epoll, &epoll_poller, config, core, ret_driver);
+}

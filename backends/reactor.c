@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: MIT */
+/* The reactor: a driver made of a poller.
+ *
+ * Each descriptor has an entry with at most one op for reading and one for writing. An op that is submitted is parked in its
+ * entry; when the poller finds its side ready the op is appended to the completed list, and the system call is made when
+ * its turn in the batch comes: so data is received at delivery, into one scratch buffer for all connections.
+ *
+ * Interest is kept between operations: what ops want is compared with what is registered once before each wait. A read side
+ * that nobody wants any more stays registered until it reports something, so that a connection that receives
+ * again and again costs no system call but the receives; a write side is dropped at once, as it is ready nearly always.
+ *
+ * Failures: an operation's own errors complete it. A registration that fails completes the op with that error.
+ * Invariants: an op is in its entry's slot exactly while it is active and not cancelled; the generation in the cookie
+ * tells events of a descriptor that was closed and reused. */
+#include "reactor.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "../platform/socket.h"
+#include "../src/base/container.h"
+#include "../src/base/error.h"
+#include "../src/base/memory.h"
+
+#define SCRATCH_SIZE ((size_t) 256 * 1024) /* asyncio's max_size */
+#define SCRATCH_ALIGNMENT ((size_t) 64)
+#define SEND_PIECES 16u
+
+/* One descriptor. */
+struct entry {
+    struct rondo_op *ops[2]; /* READING, WRITING */
+    uint32_t generation;
+    uint8_t registered; /* RONDO_POLL_*, as the poller knows it */
+    uint8_t spurious;   /* sides that reported with nobody there: to be dropped */
+    bool is_dirty;      /* in the list of changes */
+};
+
+enum { READING, WRITING };
+
+struct rondo_reactor {
+    struct rondo_driver driver;
+    const struct rondo_poller_ops *poller_ops;
+    struct rondo_poller *poller;
+    rondo_allocator allocator;
+    struct entry *entries; /* by descriptor */
+    size_t entry_count;
+    rondo_socket *changes; /* descriptors whose interest may have changed */
+    size_t change_count;
+    size_t change_capacity;
+    struct rondo_ready_list *completed; /* of the wait that goes on */
+    size_t scratch_size;
+    unsigned char *scratch;
+    void *scratch_block;
+};
+
+/* What an op's `flags` say. */
+enum { IS_QUEUED = 1, IS_FAILED = 2 };
+
+static struct rondo_reactor *reactor_of(struct rondo_driver *driver)
+{
+    return rondo_container(driver, struct rondo_reactor, driver);
+}
+
+static int side_of(const struct rondo_op *op)
+{
+    return op->kind == RONDO_OP_RECV || op->kind == RONDO_OP_ACCEPT ? READING : WRITING;
+}
+
+/* --- entries ------------------------------------------------------------------------------------- */
+
+static int grow_entries(struct rondo_reactor *reactor, size_t least)
+{
+    size_t count = reactor->entry_count ? reactor->entry_count : 64;
+    while (count < least)
+        count *= 2;
+    struct entry *entries = rondo_reallocate(&reactor->allocator, reactor->entries, count * sizeof(*entries));
+    if (!entries)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    memset(entries + reactor->entry_count, 0, (count - reactor->entry_count) * sizeof(*entries));
+    reactor->entries = entries;
+    reactor->entry_count = count;
+    return 0;
+}
+
+static inline struct entry *entry_at(struct rondo_reactor *reactor, rondo_socket sock)
+{
+    return (size_t) sock < reactor->entry_count ? &reactor->entries[sock] : NULL;
+}
+
+/* Room for every entry to be dirty is made before an op is parked, so that marking cannot fail. */
+static int reserve_changes(struct rondo_reactor *reactor)
+{
+    if (reactor->change_capacity >= reactor->entry_count)
+        return 0;
+    rondo_socket *changes =
+        rondo_reallocate(&reactor->allocator, reactor->changes, reactor->entry_count * sizeof(*changes));
+    if (!changes)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    reactor->changes = changes;
+    reactor->change_capacity = reactor->entry_count;
+    return 0;
+}
+
+static void mark_dirty(struct rondo_reactor *reactor, struct entry *entry)
+{
+    if (entry->is_dirty)
+        return;
+    entry->is_dirty = true;
+    reactor->changes[reactor->change_count++] = (rondo_socket) (entry - reactor->entries);
+}
+
+static unsigned wanted_sides(const struct entry *entry)
+{
+    const struct rondo_op *reading = entry->ops[READING];
+    unsigned wanted = entry->registered & RONDO_POLL_READ & ~(unsigned) entry->spurious;
+    if (reading && !reading->paused)
+        wanted |= RONDO_POLL_READ;
+    if (entry->ops[WRITING])
+        wanted |= RONDO_POLL_WRITE;
+    return wanted;
+}
+
+static uint64_t cookie_of(const struct rondo_reactor *reactor, const struct entry *entry)
+{
+    return (uint64_t) entry->generation << 32 | (uint64_t) (entry - reactor->entries);
+}
+
+static void finish_unpolled(struct rondo_reactor *reactor, struct rondo_op *op, int code);
+
+static void apply_change(struct rondo_reactor *reactor, struct entry *entry)
+{
+    unsigned wanted = wanted_sides(entry);
+    entry->is_dirty = false;
+    entry->spurious = 0;
+    if (wanted == entry->registered)
+        return;
+    rondo_socket sock = (rondo_socket) (entry - reactor->entries);
+    int rc = reactor->poller_ops->change(reactor->poller, sock, cookie_of(reactor, entry), entry->registered, wanted);
+    if (rc == 0) {
+        entry->registered = (uint8_t) wanted;
+        return;
+    }
+    for (int side = READING; side <= WRITING; side++) /* nobody must wait for what cannot come */
+        if (entry->ops[side])
+            finish_unpolled(reactor, entry->ops[side], rc);
+}
+
+static void apply_changes(struct rondo_reactor *reactor)
+{
+    size_t count = reactor->change_count;
+    reactor->change_count = 0;
+    for (size_t i = 0; i < count; i++)
+        apply_change(reactor, &reactor->entries[reactor->changes[i]]);
+}
+
+/* --- the life of an op --------------------------------------------------------------------------- */
+
+static void forget(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    struct entry *entry = entry_at(reactor, op->socket);
+    int side = side_of(op);
+    if (!entry || entry->ops[side] != op)
+        return;
+    entry->ops[side] = NULL;
+    if (side == WRITING)
+        mark_dirty(reactor, entry);
+}
+
+/* The last completion. The op is its owner's again when complete is called. */
+static void retire(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t result)
+{
+    forget(reactor, op);
+    reactor->driver.active--;
+    op->state = RONDO_OP_IDLE;
+    op->more = false;
+    op->result = result;
+    op->complete(op);
+}
+
+/* A completion of an op that goes on. False if it was cancelled in the meantime. */
+static bool deliver(struct rondo_op *op, ptrdiff_t result)
+{
+    op->more = true;
+    op->result = result;
+    op->complete(op);
+    return op->state == RONDO_OP_ACTIVE && !op->paused;
+}
+
+static void run_cancelled(struct rondo_ready *node, struct rondo_core *core)
+{
+    struct rondo_op *op = rondo_container(node, struct rondo_op, ready);
+    ptrdiff_t result = op->flags & IS_FAILED ? op->result : RONDO_ECANCELLED;
+    op->flags = 0;
+    retire(reactor_of(core->driver), op, result);
+}
+
+/* Park the op in the queue for its last completion. */
+static void finish_soon(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    forget(reactor, op);
+    op->ready.run = run_cancelled;
+    if (!(op->flags & IS_QUEUED))
+        rondo_ready_list_append(&reactor->driver.core->queue, &op->ready);
+    op->flags |= IS_QUEUED;
+}
+
+static void finish_unpolled(struct rondo_reactor *reactor, struct rondo_op *op, int code)
+{
+    op->flags |= IS_FAILED;
+    op->result = code;
+    finish_soon(reactor, op);
+}
+
+void rondo_reactor_cancel(struct rondo_driver *driver, struct rondo_op *op)
+{
+    if (op->state != RONDO_OP_ACTIVE)
+        return;
+    op->state = RONDO_OP_CANCELLING;
+    finish_soon(reactor_of(driver), op);
+}
+
+void rondo_reactor_pause(struct rondo_driver *driver, struct rondo_op *op)
+{
+    (void) driver; /* the interest goes when the descriptor reports */
+    op->paused = true;
+}
+
+void rondo_reactor_resume(struct rondo_driver *driver, struct rondo_op *op)
+{
+    struct rondo_reactor *reactor = reactor_of(driver);
+    op->paused = false;
+    if (op->state == RONDO_OP_ACTIVE && !(reactor->entries[op->socket].registered & RONDO_POLL_READ))
+        mark_dirty(reactor, &reactor->entries[op->socket]);
+}
+
+/* --- what an op does when its side is ready ------------------------------------------------------- */
+
+static void do_recv(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    size_t length = reactor->scratch_size;
+    void *buffer = reactor->scratch;
+    if (op->buffer && !(buffer = op->buffer(op, &length)))
+        return; /* the owner has seen to it */
+    ptrdiff_t n = rondo_socket_recv(op->socket, buffer, length);
+    if (n == RONDO_EAGAIN)
+        return;
+    op->data = buffer;
+    if (n > 0)
+        deliver(op, n);
+    else
+        retire(reactor, op, n);
+}
+
+static void do_send(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    rondo_bytes pieces[SEND_PIECES];
+    size_t count = op->gather(op, pieces, SEND_PIECES);
+    ptrdiff_t n = count == 1 ? rondo_socket_send(op->socket, pieces[0].data, pieces[0].length)
+                             : rondo_socket_sendv(op->socket, pieces, count);
+    if (n != RONDO_EAGAIN)
+        retire(reactor, op, n);
+}
+
+static void do_accept(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    rondo_address peer;
+    for (unsigned i = 0; i < op->limit; i++) {
+        rondo_socket sock;
+        peer.length = 0;
+        int rc = rondo_socket_accept(op->socket, &sock, &peer);
+        if (rc == RONDO_EAGAIN || rc == RONDO_EINTR || rc == RONDO_ECONNABORTED)
+            return;
+        op->address = &peer;
+        if (rc < 0) {
+            retire(reactor, op, rc);
+            return;
+        }
+        if (!deliver(op, (ptrdiff_t) sock))
+            return;
+    }
+}
+
+static void do_connect(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    retire(reactor, op, rondo_socket_pending_error(op->socket));
+}
+
+static void run_op(struct rondo_ready *node, struct rondo_core *core)
+{
+    struct rondo_reactor *reactor = reactor_of(core->driver);
+    struct rondo_op *op = rondo_container(node, struct rondo_op, ready);
+    op->flags = 0;
+    if (op->paused)
+        return; /* paused by a callback of this pass */
+    switch (op->kind) {
+    case RONDO_OP_RECV:
+        do_recv(reactor, op);
+        break;
+    case RONDO_OP_SEND:
+        do_send(reactor, op);
+        break;
+    case RONDO_OP_ACCEPT:
+        do_accept(reactor, op);
+        break;
+    default:
+        do_connect(reactor, op);
+        break;
+    }
+}
+
+/* --- submitting ----------------------------------------------------------------------------------- */
+
+static int park(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    if ((size_t) op->socket >= reactor->entry_count && grow_entries(reactor, (size_t) op->socket + 1) < 0)
+        return RONDO_ENOMEM;
+    if (reserve_changes(reactor) < 0)
+        return RONDO_ENOMEM;
+    struct entry *entry = &reactor->entries[op->socket];
+    int side = side_of(op);
+    if (entry->ops[side])
+        return rondo_fail(RONDO_EBUSY, "the socket has an operation of this kind already");
+    entry->ops[side] = op;
+    unsigned need = side == READING ? RONDO_POLL_READ : RONDO_POLL_WRITE;
+    if ((entry->registered & need) == 0)
+        mark_dirty(reactor, entry);
+    op->state = RONDO_OP_ACTIVE;
+    op->flags = 0;
+    op->paused = false;
+    op->more = false;
+    reactor->driver.active++;
+    return 0;
+}
+
+int rondo_reactor_submit(struct rondo_driver *driver, struct rondo_op *op)
+{
+    assert(op->state == RONDO_OP_IDLE);
+    struct rondo_reactor *reactor = reactor_of(driver);
+    if (op->socket == RONDO_INVALID_SOCKET)
+        return rondo_fail(RONDO_EBADF, NULL);
+    if (op->kind == RONDO_OP_CONNECT) {
+        int rc = rondo_socket_connect(op->socket, op->address);
+        if (rc != RONDO_EINPROGRESS) {
+            op->result = rc;
+            return 1;
+        }
+    }
+    return park(reactor, op);
+}
+
+ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const void *data, size_t length)
+{
+    (void) driver;
+    return rondo_socket_send(sock, data, length);
+}
+
+void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
+{
+    struct rondo_reactor *reactor = reactor_of(driver);
+    struct entry *entry = entry_at(reactor, sock);
+    if (entry) {
+        assert(!entry->ops[READING] && !entry->ops[WRITING]);
+        if (entry->registered) /* before the close: a copy of the descriptor elsewhere would keep it alive */
+            reactor->poller_ops->change(reactor->poller, sock, 0, entry->registered, 0);
+        entry->registered = 0;
+        entry->spurious = 0;
+        entry->generation++;
+    }
+    rondo_socket_close(sock);
+}
+
+/* --- waiting -------------------------------------------------------------------------------------- */
+
+static inline void notify_side(struct rondo_reactor *reactor, struct entry *entry, int side)
+{
+    struct rondo_op *op = entry->ops[side];
+    if (!op || op->paused) {
+        entry->spurious |= (uint8_t) (side == READING ? RONDO_POLL_READ : RONDO_POLL_WRITE);
+        mark_dirty(reactor, entry);
+        return;
+    }
+    if (op->flags & IS_QUEUED)
+        return;
+    op->flags |= IS_QUEUED;
+    op->ready.run = run_op;
+    rondo_ready_list_append(reactor->completed, &op->ready);
+}
+
+void rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides)
+{
+    struct entry *entry = &reactor->entries[(uint32_t) cookie];
+    if (entry->generation != (uint32_t) (cookie >> 32))
+        return;
+    sides &= entry->registered;
+    if (sides & RONDO_POLL_READ)
+        notify_side(reactor, entry, READING);
+    if (sides & RONDO_POLL_WRITE)
+        notify_side(reactor, entry, WRITING);
+}
+
+int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct rondo_ready_list *completed)
+{
+    struct rondo_reactor *reactor = reactor_of(driver);
+    if (reactor->change_count) {
+        apply_changes(reactor);
+        if (!rondo_ready_list_is_empty(&driver->core->queue))
+            timeout = 0; /* a registration has failed */
+    }
+    reactor->completed = completed;
+    return reactor->poller_ops->wait(reactor->poller, timeout);
+}
+
+void rondo_reactor_wake(struct rondo_driver *driver)
+{
+    struct rondo_reactor *reactor = reactor_of(driver);
+    reactor->poller_ops->wake(reactor->poller);
+}
+
+/* --- opening and closing --------------------------------------------------------------------------- */
+
+void rondo_reactor_close(struct rondo_driver *driver)
+{
+    struct rondo_reactor *reactor = reactor_of(driver);
+    rondo_allocator allocator = reactor->allocator;
+    if (reactor->poller)
+        reactor->poller_ops->close(reactor->poller);
+    rondo_release(&allocator, reactor->entries);
+    rondo_release(&allocator, reactor->changes);
+    rondo_release(&allocator, reactor->scratch_block);
+    rondo_release(&allocator, reactor);
+}
+
+int rondo_reactor_open(const struct rondo_driver_ops *ops, const struct rondo_poller_ops *poller_ops,
+                       const struct rondo_driver_config *config, struct rondo_core *core,
+                       struct rondo_driver **ret_driver)
+{
+    struct rondo_reactor *reactor = rondo_allocate_zeroed(config->allocator, sizeof(*reactor));
+    if (!reactor)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    reactor->driver.ops = ops;
+    reactor->driver.core = core;
+    reactor->driver.inline_send = true;
+    reactor->poller_ops = poller_ops;
+    reactor->allocator = *config->allocator;
+    reactor->scratch_size = config->receive_buffer_size ? config->receive_buffer_size : SCRATCH_SIZE;
+    reactor->scratch_block = rondo_allocate(config->allocator, reactor->scratch_size + SCRATCH_ALIGNMENT);
+    uintptr_t aligned = ((uintptr_t) reactor->scratch_block + SCRATCH_ALIGNMENT - 1) & ~(SCRATCH_ALIGNMENT - 1);
+    reactor->scratch = (unsigned char *) aligned;
+    int rc = reactor->scratch_block ? rondo_socket_startup() : rondo_fail(RONDO_ENOMEM, NULL);
+    if (rc == 0)
+        rc = poller_ops->open(config->allocator, reactor, &reactor->poller);
+    if (rc < 0) {
+        rondo_reactor_close(&reactor->driver);
+        return rc;
+    }
+    *ret_driver = &reactor->driver;
+    return 0;
+}
+
+const char *rondo_reactor_describe(struct rondo_driver *driver)
+{
+    return reactor_of(driver)->poller_ops->describe(reactor_of(driver)->poller);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* The timer heap: 4-ary, smallest deadline first, equal deadlines in the order of insertion.
+ *
+ * It knows keys, not timers: an entry names its owner by an index, and `order` tells the owner
+ * which of its entries is the live one. Stale entries are left where they are until they reach the head or
+ * until rondo_heap_sweep. The four children of an entry share a cache line. */
+#ifndef RONDO_BASE_HEAP_H
+#define RONDO_BASE_HEAP_H
+
+#include <rondo/types.h>
+
+struct rondo_heap_entry {
+    rondo_ns when;
+    uint32_t order; /* unique among live entries; compared by difference, so it may wrap */
+    uint32_t owner;
+};
+
+struct rondo_heap {
+    struct rondo_heap_entry *entries; /* the root is entries[RONDO_HEAP_ROOT]; 64-byte aligned */
+    size_t count;
+    size_t capacity;
+    void *block; /* what the allocator gave */
+};
+
+#define RONDO_HEAP_ROOT 3u
+
+/* Returns 0 or RONDO_ENOMEM: nothing was added. */
+int rondo_heap_push(struct rondo_heap *heap, const rondo_allocator *allocator, struct rondo_heap_entry entry);
+/* Remove the head. */
+void rondo_heap_pop(struct rondo_heap *heap);
+/* Give the head another key. */
+void rondo_heap_replace(struct rondo_heap *heap, struct rondo_heap_entry entry);
+/* Drop every entry for which @is_live says no. */
+void rondo_heap_sweep(struct rondo_heap *heap, bool (*is_live)(void *context, const struct rondo_heap_entry *entry),
+                      void *context);
+void rondo_heap_free(struct rondo_heap *heap, const rondo_allocator *allocator);
+
+static inline struct rondo_heap_entry *rondo_heap_head(const struct rondo_heap *heap)
+{
+    return heap->count ? &heap->entries[RONDO_HEAP_ROOT] : NULL;
+}
+
+#endif

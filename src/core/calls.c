@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* Registered calls: call_soon and call_soon_threadsafe, their handles and their run.
+ *
+ * The happy path: a slot is taken, filled, and queued (or a letter sent); when its turn comes the slot is given back
+ * first and the callback called after, so that a callback that registers anew finds a warm slot.
+ * Failures: no memory, a closed loop, the wrong thread in debug mode; nothing is registered then.
+ * Invariant: a context is released exactly once, after the call, at cancel, or when the loop closes. */
+#include "loop.h"
+
+#include <string.h>
+
+static int check_closely(rondo_loop *loop)
+{
+    if (loop->closed)
+        return rondo_fail(RONDO_ECLOSED, "the loop is closed");
+    if (loop->debug && loop->running && loop->thread != rondo_thread_self())
+        return rondo_fail(RONDO_ETHREAD, "called from a thread that is not the loop's; use "
+                                         "rondo_loop_call_soon_threadsafe");
+    return 0;
+}
+
+int rondo_loop_check(rondo_loop *loop)
+{
+    if (!loop)
+        return rondo_fail(RONDO_EINVAL, "no loop given");
+    return loop->guarded ? check_closely(loop) : 0;
+}
+
+/* Mail that came before this call stands before it in the queue. */
+static inline int enter_call(rondo_loop *loop, rondo_callback *callback)
+{
+    int rc = rondo_loop_check(loop);
+    if (rc < 0)
+        return rc;
+    if (!callback)
+        return rondo_fail(RONDO_EINVAL, "no callback given");
+    if (rondo_inbox_has_mail(&loop->inbox))
+        rondo_loop_take_mail(loop);
+    return 0;
+}
+
+static inline void fill_handle(rondo_handle *ret_handle, rondo_loop *loop, const struct rondo_slot *slot, rondo_ns when)
+{
+    if (ret_handle)
+        *ret_handle = (rondo_handle){ loop, slot->index, slot->generation, when, false };
+}
+
+static inline int queue_call(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback, void *context,
+                             rondo_destructor *destroy, const char *name)
+{
+    int rc = enter_call(loop, callback);
+    if (rc < 0)
+        return rc;
+    struct rondo_slot *slot = rondo_slots_take(&loop->slots, &loop->allocator);
+    if (!slot)
+        return RONDO_ENOMEM;
+    slot->callback = callback;
+    slot->context = context;
+    slot->destroy = destroy;
+    slot->name = name;
+    slot->state = RONDO_SLOT_QUEUED;
+    slot->ready.run = rondo_slot_run;
+    rondo_loop_queue(loop, &slot->ready);
+    fill_handle(ret_handle, loop, slot, 0);
+    return 0;
+}
+
+int rondo_loop_call_soon(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback, void *context)
+{
+    return queue_call(loop, ret_handle, callback, context, NULL, NULL);
+}
+
+int rondo_loop_call(rondo_loop *loop, const rondo_call *call, rondo_handle *ret_handle)
+{
+    if (!call || !call->size)
+        return rondo_fail(RONDO_EINVAL, "no call given, or its size is not set");
+    return queue_call(loop, ret_handle, call->callback, call->context, call->destroy, call->name);
+}
+
+static void report_call(rondo_loop *loop, int code, const char *message, const rondo_handle *handle, const char *name)
+{
+    rondo_loop_report(loop, (rondo_exception_context){
+                                .message = "Exception in callback",
+                                .error = code,
+                                .error_message = message,
+                                .handle = handle,
+                                .handle_name = name,
+                                .socket = RONDO_INVALID_SOCKET,
+                            });
+}
+
+static inline void run_call(rondo_loop *loop, const rondo_call *call, const rondo_handle *handle)
+{
+    loop->callback_name = call->name;
+    call->callback(call->context);
+    const char *message;
+    int code = rondo_loop_take_raised(loop, &message);
+    if (code)
+        report_call(loop, code, message, handle, call->name);
+    if (call->destroy)
+        call->destroy(call->context);
+}
+
+void rondo_slot_run(struct rondo_ready *node, struct rondo_core *core)
+{
+    struct rondo_slot *slot = rondo_container(node, struct rondo_slot, ready);
+    rondo_loop *loop = rondo_loop_of(core);
+    rondo_call call = { .callback = slot->callback, .context = slot->context, .destroy = slot->destroy, .name = slot->name };
+    rondo_handle handle = { loop, slot->index, slot->generation, 0, false };
+    bool cancelled = slot->state == RONDO_SLOT_CANCELLED;
+    rondo_slots_give(&loop->slots, slot);
+    if (!cancelled)
+        run_call(loop, &call, &handle);
+}
+
+/* --- from other threads ---------------------------------------------------------------------- */
+
+static void run_letter(struct rondo_ready *node, struct rondo_core *core)
+{
+    struct rondo_letter *letter = rondo_container(node, struct rondo_letter, ready);
+    rondo_loop *loop = rondo_loop_of(core);
+    rondo_call call = {
+        .callback = letter->callback, .context = letter->context, .destroy = letter->destroy, .name = letter->name
+    };
+    uint32_t number = letter->block->first + (uint32_t) (letter - letter->block->letters);
+    rondo_handle handle = { loop, RONDO_INBOX_SLOT, number, 0, false };
+    rondo_inbox_letter_done(&loop->inbox, &loop->allocator, letter);
+    if (call.callback)
+        run_call(loop, &call, &handle);
+}
+
+void rondo_loop_take_mail(rondo_loop *loop)
+{
+    rondo_inbox_take(&loop->inbox, &loop->core.queue, run_letter);
+}
+
+int rondo_loop_call_threadsafe(rondo_loop *loop, const rondo_call *call, rondo_handle *ret_handle)
+{
+    if (!loop || !call || !call->size || !call->callback)
+        return rondo_fail(RONDO_EINVAL, "no loop, no call or no callback given");
+    if (rondo_thread_state.running == loop) /* our own thread: one queue, one order */
+        return rondo_loop_call(loop, call, ret_handle);
+    uint32_t number;
+    int rc = rondo_inbox_send(&loop->inbox, &loop->allocator, call, loop->core.driver, &number);
+    if (rc == 0 && ret_handle)
+        *ret_handle = (rondo_handle){ loop, RONDO_INBOX_SLOT, number, 0, false };
+    return rc;
+}
+
+int rondo_loop_call_soon_threadsafe(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback, void *context)
+{
+    rondo_call call = { .size = sizeof call, .callback = callback, .context = context };
+    return rondo_loop_call_threadsafe(loop, &call, ret_handle);
+}
+
+/* --- handles --------------------------------------------------------------------------------- */
+
+/* The slot that @handle names, if its call has not begun. */
+static struct rondo_slot *slot_of(const rondo_handle *handle)
+{
+    if (!handle || !handle->loop || handle->slot == RONDO_INBOX_SLOT)
+        return NULL;
+    struct rondo_slots *slots = &handle->loop->slots;
+    if (handle->slot >= slots->chunk_count * RONDO_SLOTS_PER_CHUNK)
+        return NULL;
+    struct rondo_slot *slot = rondo_slots_at(slots, handle->slot);
+    return slot->generation == handle->generation ? slot : NULL;
+}
+
+static void cancel_slot(rondo_loop *loop, struct rondo_slot *slot)
+{
+    rondo_destructor *destroy = slot->destroy;
+    void *context = slot->context;
+    slot->destroy = NULL;
+    if (slot->state == RONDO_SLOT_TIMER)
+        rondo_timer_cancel(loop, slot); /* gives the slot back */
+    else
+        slot->state = RONDO_SLOT_CANCELLED; /* goes when its turn comes */
+    if (destroy)
+        destroy(context);
+}
+
+void rondo_handle_cancel(rondo_handle *handle)
+{
+    if (!handle || !handle->loop || handle->cancelled)
+        return;
+    handle->cancelled = true;
+    struct rondo_slot *slot = slot_of(handle);
+    if (slot && slot->state != RONDO_SLOT_CANCELLED) {
+        cancel_slot(handle->loop, slot);
+        return;
+    }
+    rondo_call call;
+    if (handle->slot == RONDO_INBOX_SLOT && rondo_inbox_cancel(&handle->loop->inbox, handle->generation, &call)
+        && call.destroy)
+        call.destroy(call.context);
+}
+
+bool rondo_handle_cancelled(const rondo_handle *handle)
+{
+    if (!handle)
+        return false;
+    const struct rondo_slot *slot = slot_of(handle);
+    return handle->cancelled || (slot && slot->state == RONDO_SLOT_CANCELLED);
+}
+
+rondo_ns rondo_handle_when(const rondo_handle *handle)
+{
+    return handle ? handle->when : 0;
+}
+
+int rondo_handle_rearm(rondo_handle *handle, rondo_ns when)
+{
+    struct rondo_slot *slot = slot_of(handle);
+    if (!slot || slot->state != RONDO_SLOT_TIMER)
+        return rondo_fail(RONDO_EINVALIDSTATE, "the handle names no timer that is waiting");
+    rondo_loop *loop = handle->loop;
+    if (when < slot->when) { /* earlier: a new entry, and the old one is stale */
+        struct rondo_heap_entry entry = { when, loop->timer_order + 1, slot->index };
+        if (rondo_heap_push(&loop->timers, &loop->allocator, entry) < 0)
+            return RONDO_ENOMEM;
+        slot->order = ++loop->timer_order;
+    }
+    slot->when = when; /* later: the entry finds out when it reaches the head */
+    handle->when = when;
+    return 0;
+}
+
+/* --- closing --------------------------------------------------------------------------------- */
+
+static void drop_slot(rondo_loop *loop, struct rondo_slot *slot)
+{
+    rondo_destructor *destroy = slot->destroy;
+    void *context = slot->context;
+    slot->destroy = NULL;
+    if (slot->state == RONDO_SLOT_TIMER)
+        rondo_slots_give(&loop->slots, slot);
+    else
+        slot->state = RONDO_SLOT_CANCELLED;
+    if (destroy)
+        destroy(context);
+}
+
+static void drop_letter(struct rondo_letter *letter)
+{
+    rondo_destructor *destroy = letter->callback ? letter->destroy : NULL;
+    letter->callback = NULL;
+    if (destroy)
+        destroy(letter->context);
+}
+
+/* Queued calls stay in the queue, which holds nodes of other kinds too, but run as cancelled ones. */
+void rondo_calls_drop(rondo_loop *loop)
+{
+    loop->timers.count = 0;
+    loop->live_timers = 0;
+    for (size_t i = 0; i < loop->slots.chunk_count * RONDO_SLOTS_PER_CHUNK; i++) {
+        struct rondo_slot *slot = rondo_slots_at(&loop->slots, (uint32_t) i);
+        if (slot->state == RONDO_SLOT_QUEUED || slot->state == RONDO_SLOT_TIMER)
+            drop_slot(loop, slot);
+    }
+    rondo_loop_take_mail(loop);
+    for (struct rondo_inbox_block *block = loop->inbox.taken; block; block = block->next)
+        for (uint32_t i = 0; i < block->count; i++)
+            drop_letter(&block->letters[i]);
+}

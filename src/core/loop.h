@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop's own structure and what the rooms above it may use. */
+#ifndef RONDO_CORE_LOOP_H
+#define RONDO_CORE_LOOP_H
+
+#include <stdatomic.h>
+
+#include <rondo/loop.h>
+#include <rondo/resolve.h>
+#include <rondo/task.h>
+
+#include "../../backends/driver.h"
+#include "../base/container.h"
+#include "../base/error.h"
+#include "../base/heap.h"
+#include "../base/list.h"
+#include "../base/memory.h"
+#include "../base/ready.h"
+#include "inbox.h"
+#include "slots.h"
+
+struct rondo_coroutine_pool;
+struct rondo_resolver_pool;
+
+struct rondo_loop {
+    struct rondo_core core; /* first: nodes are run with it */
+
+    /* --- touched by every pass and every callback */
+    bool guarded;    /* a call must look closer: closed, in debug mode, or mail may be waiting unseen */
+    bool closed;
+    bool running;
+    bool stopping;
+    bool debug;
+    int raised;      /* the code of rondo_raise in the callback that runs; 0: none */
+    int interrupt;   /* what ends the run at once; 0: nothing */
+    unsigned nesting; /* protocol callbacks that run inside a task's or a callback's call */
+    const char *callback_name; /* of the callback that runs, for debug mode */
+    struct rondo_slots slots;
+    struct rondo_heap timers;
+    size_t live_timers;
+    uint32_t timer_order;
+    rondo_allocator allocator;
+    rondo_ns (*clock)(void *context);
+    void *clock_context;
+    rondo_ns spin_ns;
+    struct rondo_ready_list batch; /* what is left of the batch that runs */
+    rondo_loop_metrics metrics;
+
+    /* --- rooms above */
+    struct rondo_link transports;
+    struct rondo_link servers;
+    struct rondo_link tasks;     /* every task that is not done */
+    struct rondo_link gathers;
+    struct rondo_coroutine_pool *coroutines;
+    struct rondo_resolver_pool *resolvers;
+    rondo_resolver *resolver; /* set by the program; NULL: the system's */
+    void *resolver_user;
+    rondo_task_factory *task_factory;
+    void *task_factory_user;
+    uint32_t gather_stamp;
+
+    /* --- seldom */
+    atomic_bool interrupted; /* the user wants the program to end; set with a wake from a signal handler */
+    void (*on_interrupt)(rondo_loop *loop, void *context); /* called in the next pass then */
+    void *on_interrupt_context;
+    rondo_loop_options options;
+    rondo_exception_handler *exception_handler;
+    void *exception_handler_user;
+    rondo_ns slow_callback_duration;
+    char *fallback_reason;
+    uintptr_t thread;  /* that runs it, while it runs */
+    uintptr_t process; /* that made it */
+    char raised_message[256];
+    void *extra_info;  /* src/net's scratch for rondo_transport_get_extra_info */
+
+    struct rondo_inbox inbox;
+};
+
+static inline rondo_loop *rondo_loop_of(struct rondo_core *core)
+{
+    return rondo_container(core, rondo_loop, core);
+}
+
+static inline void rondo_loop_queue(rondo_loop *loop, struct rondo_ready *node)
+{
+    rondo_ready_list_append(&loop->core.queue, node);
+}
+
+/* What every loop-thread call begins with: 0, or RONDO_EINVAL for NULL, RONDO_ECLOSED, RONDO_ETHREAD in
+ * debug mode, with words for rondo_last_error_message. */
+int rondo_loop_check(rondo_loop *loop);
+
+/* The calls below the public ones: an internal timer or queued call. Same errors. */
+int rondo_loop_timer(rondo_loop *loop, rondo_ns when, rondo_handle *ret_handle, rondo_callback *callback, void *context);
+
+/* A deadline @delay from now; never overflows. */
+rondo_ns rondo_loop_deadline(const rondo_loop *loop, rondo_ns delay);
+
+/* --- failing callbacks (rondo_raise) */
+
+/* Whether the callback that just returned raised something: its code, 0 for nothing; clears it. *ret_message is
+ * borrowed until the next raise. Called after each user callback. Also turns RONDO_EINTERRUPTED into the end of the
+ * run: then 0 is returned. */
+int rondo_loop_take_raised_slow(rondo_loop *loop, const char **ret_message);
+
+static inline int rondo_loop_take_raised(rondo_loop *loop, const char **ret_message)
+{
+    return loop->raised ? rondo_loop_take_raised_slow(loop, ret_message) : 0;
+}
+
+/* End the run at once with @code. */
+void rondo_loop_interrupt(rondo_loop *loop, int code);
+
+/* Hand a failure to the exception handler: @context has everything but `size`. */
+void rondo_loop_report(rondo_loop *loop, rondo_exception_context context);
+
+/* --- the pieces of loop.c's life, each in its file */
+void rondo_calls_drop(rondo_loop *loop);            /* calls.c: release every call that is left, uncalled */
+void rondo_loop_take_mail(rondo_loop *loop);        /* calls.c */
+rondo_ns rondo_timers_deadline(rondo_loop *loop);   /* timers.c: earliest live deadline, RONDO_FOREVER */
+void rondo_timers_expire(rondo_loop *loop);         /* timers.c: queue what is due */
+void rondo_timer_cancel(rondo_loop *loop, struct rondo_slot *slot); /* timers.c: take it off the books */
+void rondo_slot_run(struct rondo_ready *node, struct rondo_core *core); /* calls.c */
+void rondo_run_batch(rondo_loop *loop);             /* pass.c */
+int rondo_loop_pass(rondo_loop *loop, bool may_block); /* pass.c */
+
+/* --- what the rooms above do when a loop closes; called by rondo_loop_close and rondo_loop_free */
+void rondo_tasks_close(rondo_loop *loop);     /* src/async: report and destroy pending tasks */
+void rondo_gathers_free(rondo_loop *loop);    /* src/async: those whose members will never be done */
+void rondo_coroutines_free(rondo_loop *loop); /* src/async */
+void rondo_net_close(rondo_loop *loop);       /* src/net: servers and transports end */
+void rondo_net_free(rondo_loop *loop);        /* src/net */
+
+/* --- the loop of this thread (current.c) */
+struct rondo_thread_state {
+    rondo_loop *running;
+    rondo_loop *set;   /* by rondo_loop_set_current */
+    bool owns_set;     /* made by rondo_loop_current */
+    void *coroutine;   /* the coroutine that runs (src/async) */
+};
+extern _Thread_local struct rondo_thread_state rondo_thread_state;
+
+/* Write one line to the log. Any thread. */
+void rondo_log(rondo_log_level level, const char *format, ...) RONDO_PRINTF(2, 3);
+
+#endif

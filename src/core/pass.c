@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* One pass of the loop, and the run that repeats it.
+ *
+ * A pass: wait for I/O; queue the mail of other threads, then what completed, then the timers that are due; run the
+ * batch that stands now. What the batch queues waits for the next pass. The wait does not block when anything is
+ * queued or a stop is pending. Failures: the backend's wait (the run ends with its error), and an
+ * interrupt raised by a callback (the rest of the batch stays queued, in order). */
+#include "loop.h"
+
+#define LONGEST_WAIT RONDO_S(86400) /* asyncio's MAXIMUM_SELECT_TIMEOUT */
+
+static rondo_ns wait_time(rondo_loop *loop)
+{
+    if (!rondo_ready_list_is_empty(&loop->core.queue) || loop->stopping || rondo_inbox_has_mail(&loop->inbox))
+        return 0;
+    if (!loop->timers.count)
+        return -1;
+    rondo_ns deadline = rondo_timers_deadline(loop);
+    if (deadline == RONDO_FOREVER)
+        return -1;
+    rondo_ns now = rondo_loop_time(loop);
+    if (deadline <= now)
+        return 0;
+    return deadline - now < LONGEST_WAIT ? deadline - now : LONGEST_WAIT;
+}
+
+/* Poll without sleeping for a while before going to sleep: a program that asked for it pays a core for latency. */
+static int spin(rondo_loop *loop, rondo_ns *timeout, struct rondo_ready_list *completed)
+{
+    struct rondo_driver *driver = loop->core.driver;
+    rondo_ns start = rondo_loop_time(loop);
+    rondo_ns limit = *timeout >= 0 && *timeout < loop->spin_ns ? *timeout : loop->spin_ns;
+    rondo_ns spent = 0;
+    while (spent < limit) {
+        int rc = driver->ops->wait(driver, 0, completed);
+        spent = rondo_loop_time(loop) - start;
+        if (rc < 0 || !rondo_ready_list_is_empty(completed) || rondo_inbox_has_mail(&loop->inbox)) {
+            *timeout = 0;
+            return rc;
+        }
+    }
+    if (*timeout > 0)
+        *timeout = *timeout > spent ? *timeout - spent : 0;
+    return 0;
+}
+
+static int wait_for_io(rondo_loop *loop, rondo_ns timeout, struct rondo_ready_list *completed)
+{
+    struct rondo_driver *driver = loop->core.driver;
+    if (timeout == 0)
+        return driver->ops->wait(driver, 0, completed);
+    if (loop->spin_ns > 0) {
+        int rc = spin(loop, &timeout, completed);
+        if (rc < 0 || timeout == 0)
+            return rc;
+    }
+    if (!rondo_inbox_sleep(&loop->inbox))
+        return driver->ops->wait(driver, 0, completed);
+    loop->metrics.waits++;
+    int rc = driver->ops->wait(driver, timeout, completed);
+    rondo_inbox_awake(&loop->inbox);
+    return rc;
+}
+
+/* An interrupt leaves the rest of the batch at the head of the queue. */
+static void keep_rest(rondo_loop *loop)
+{
+    if (rondo_ready_list_is_empty(&loop->batch))
+        return;
+    rondo_ready_list_splice(&loop->batch, &loop->core.queue);
+    rondo_ready_list_splice(&loop->core.queue, &loop->batch);
+}
+
+static void run_timed(rondo_loop *loop, struct rondo_ready *node)
+{
+    loop->callback_name = NULL;
+    rondo_ns start = rondo_loop_time(loop);
+    node->run(node, &loop->core);
+    rondo_ns spent = rondo_loop_time(loop) - start;
+    if (spent >= loop->slow_callback_duration)
+        rondo_log(RONDO_LOG_WARNING, "Executing <%s> took %.3f seconds",
+                  loop->callback_name ? loop->callback_name : "callback", (double) spent / 1e9);
+}
+
+void rondo_run_batch(rondo_loop *loop)
+{
+    rondo_ready_list_splice(&loop->batch, &loop->core.queue);
+    struct rondo_ready *node;
+    while ((node = rondo_ready_list_pop(&loop->batch))) {
+        loop->metrics.callbacks++;
+        if (loop->debug)
+            run_timed(loop, node);
+        else
+            node->run(node, &loop->core);
+        if (loop->interrupt)
+            break;
+    }
+    keep_rest(loop);
+}
+
+static void take_interrupt(rondo_loop *loop)
+{
+    atomic_store(&loop->interrupted, false);
+    if (loop->on_interrupt)
+        loop->on_interrupt(loop, loop->on_interrupt_context);
+}
+
+int rondo_loop_pass(rondo_loop *loop, bool may_block)
+{
+    struct rondo_ready_list completed;
+    rondo_ready_list_init(&completed);
+    loop->metrics.passes++;
+    int rc = wait_for_io(loop, may_block ? wait_time(loop) : 0, &completed);
+    if (rondo_inbox_has_mail(&loop->inbox))
+        rondo_loop_take_mail(loop);
+    for (struct rondo_ready *node = completed.head; node; node = node->next)
+        loop->metrics.completions++;
+    rondo_ready_list_splice(&loop->core.queue, &completed);
+    rondo_timers_expire(loop);
+    if (rc < 0)
+        return rc;
+    if (atomic_load_explicit(&loop->interrupted, memory_order_relaxed))
+        take_interrupt(loop);
+    rondo_run_batch(loop);
+    return loop->interrupt;
+}
+
+static int enter_run(rondo_loop *loop)
+{
+    if (!loop)
+        return rondo_fail(RONDO_EINVAL, "no loop given");
+    if (loop->closed)
+        return rondo_fail(RONDO_ECLOSED, "the loop is closed");
+    if (loop->process != rondo_process_self())
+        return rondo_fail(RONDO_EFORKED, "the loop was made by the parent process; make a new one");
+    if (loop->running)
+        return rondo_fail(RONDO_ERUNNING, "this loop is running already");
+    if (rondo_loop_running())
+        return rondo_fail(RONDO_ERUNNING, "another loop is running on this thread");
+    loop->running = true;
+    loop->thread = rondo_thread_self();
+    rondo_thread_state.running = loop;
+    return 0;
+}
+
+static void leave_run(rondo_loop *loop)
+{
+    loop->running = false;
+    loop->stopping = false;
+    loop->interrupt = 0;
+    loop->raised = 0;
+    rondo_thread_state.running = NULL;
+}
+
+int rondo_loop_run_forever(rondo_loop *loop)
+{
+    int rc = enter_run(loop);
+    if (rc < 0)
+        return rc;
+    do
+        rc = rondo_loop_pass(loop, true);
+    while (rc == 0 && !loop->stopping);
+    leave_run(loop);
+    return rc;
+}
+
+void rondo_loop_stop(rondo_loop *loop)
+{
+    if (loop)
+        loop->stopping = true;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Timers: call_later and call_at over the slab and the heap.
+ *
+ * A timer is a slot in state TIMER and an entry in the heap that carries the slot's `order`. Cancelling
+ * gives the slot back and leaves the entry, which is stale from then on; so does moving a timer to an
+ * earlier time. Moving it to a later time touches the slot alone. Stale entries go when they reach the head, or all
+ * at once when they are more than half. Failures: as call_soon. Invariant: each live timer has exactly one entry with
+ * its order, whose key is not later than the slot's deadline. */
+#include "loop.h"
+
+#define SWEEP_MINIMUM 100 /* below this many entries stale ones are not worth a sweep */
+
+static bool entry_is_live(void *context, const struct rondo_heap_entry *entry)
+{
+    const struct rondo_slots *slots = context;
+    return rondo_slots_at(slots, entry->owner)->order == entry->order;
+}
+
+static uint32_t next_order(rondo_loop *loop)
+{
+    if (++loop->timer_order == 0) /* 0 means none */
+        ++loop->timer_order;
+    return loop->timer_order;
+}
+
+static int start_timer(rondo_loop *loop, const rondo_call *call, rondo_handle *ret_handle)
+{
+    int rc = rondo_loop_check(loop);
+    if (rc < 0)
+        return rc;
+    if (!call->callback)
+        return rondo_fail(RONDO_EINVAL, "no callback given");
+    struct rondo_slot *slot = rondo_slots_take(&loop->slots, &loop->allocator);
+    if (!slot)
+        return RONDO_ENOMEM;
+    struct rondo_heap_entry entry = { call->when, next_order(loop), slot->index };
+    if (rondo_heap_push(&loop->timers, &loop->allocator, entry) < 0) {
+        rondo_slots_give(&loop->slots, slot);
+        return RONDO_ENOMEM;
+    }
+    slot->callback = call->callback;
+    slot->context = call->context;
+    slot->destroy = call->destroy;
+    slot->name = call->name;
+    slot->order = entry.order;
+    slot->when = call->when;
+    slot->state = RONDO_SLOT_TIMER;
+    loop->live_timers++;
+    if (ret_handle)
+        *ret_handle = (rondo_handle){ loop, slot->index, slot->generation, call->when, false };
+    return 0;
+}
+
+int rondo_loop_timer(rondo_loop *loop, rondo_ns when, rondo_handle *ret_handle, rondo_callback *callback, void *context)
+{
+    rondo_call call = { .callback = callback, .context = context, .when = when };
+    return start_timer(loop, &call, ret_handle);
+}
+
+int rondo_loop_call_at(rondo_loop *loop, rondo_ns when, rondo_handle *ret_handle, rondo_callback *callback, void *context)
+{
+    return rondo_loop_timer(loop, when, ret_handle, callback, context);
+}
+
+int rondo_loop_call_later(rondo_loop *loop, rondo_ns delay, rondo_handle *ret_handle, rondo_callback *callback,
+                          void *context)
+{
+    if (!loop)
+        return rondo_fail(RONDO_EINVAL, "no loop given");
+    return rondo_loop_timer(loop, rondo_loop_deadline(loop, delay), ret_handle, callback, context);
+}
+
+int rondo_loop_call_timed(rondo_loop *loop, const rondo_call *call, rondo_handle *ret_handle)
+{
+    if (!call || !call->size)
+        return rondo_fail(RONDO_EINVAL, "no call given, or its size is not set");
+    return start_timer(loop, call, ret_handle);
+}
+
+rondo_ns rondo_loop_time(const rondo_loop *loop)
+{
+    return loop ? loop->clock(loop->clock_context) : 0;
+}
+
+rondo_ns rondo_loop_deadline(const rondo_loop *loop, rondo_ns delay)
+{
+    rondo_ns now = rondo_loop_time(loop);
+    if (delay > 0 && now > RONDO_FOREVER - delay)
+        return RONDO_FOREVER;
+    if (delay < 0 && now < INT64_MIN - delay)
+        return INT64_MIN;
+    return now + delay;
+}
+
+void rondo_timer_cancel(rondo_loop *loop, struct rondo_slot *slot)
+{
+    rondo_slots_give(&loop->slots, slot);
+    loop->live_timers--;
+    if (loop->timers.count > SWEEP_MINIMUM && loop->live_timers < loop->timers.count / 2)
+        rondo_heap_sweep(&loop->timers, entry_is_live, &loop->slots);
+}
+
+/* Bring a live entry with a true key to the head; NULL if no timer is left. */
+static struct rondo_heap_entry *settle_head(rondo_loop *loop, struct rondo_slot **ret_slot)
+{
+    struct rondo_heap_entry *head;
+    while ((head = rondo_heap_head(&loop->timers))) {
+        struct rondo_slot *slot = rondo_slots_at(&loop->slots, head->owner);
+        if (slot->order != head->order) {
+            rondo_heap_pop(&loop->timers);
+        } else if (slot->when > head->when) { /* it was put off */
+            slot->order = next_order(loop);
+            rondo_heap_replace(&loop->timers, (struct rondo_heap_entry){ slot->when, slot->order, slot->index });
+        } else {
+            *ret_slot = slot;
+            return head;
+        }
+    }
+    return NULL;
+}
+
+rondo_ns rondo_timers_deadline(rondo_loop *loop)
+{
+    struct rondo_slot *slot;
+    struct rondo_heap_entry *head = settle_head(loop, &slot);
+    return head ? head->when : RONDO_FOREVER;
+}
+
+void rondo_timers_expire(rondo_loop *loop)
+{
+    if (!loop->timers.count)
+        return;
+    rondo_ns now = rondo_loop_time(loop);
+    struct rondo_slot *slot;
+    struct rondo_heap_entry *head;
+    while ((head = rondo_heap_head(&loop->timers)) && head->when <= now && (head = settle_head(loop, &slot))
+           && head->when <= now) {
+        if (head->when == RONDO_FOREVER)
+            return; /* never */
+        rondo_heap_pop(&loop->timers);
+        slot->order = 0;
+        slot->state = RONDO_SLOT_QUEUED;
+        slot->ready.run = rondo_slot_run;
+        rondo_loop_queue(loop, &slot->ready);
+        loop->live_timers--;
+        loop->metrics.timers++;
+    }
+}
