@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* The io_uring driver: from the completion queue to ops.
+ *
+ * Happy path: reap() turns each completion into a node and queues it. When the loop runs the node, it finds the op
+ * by name and completes it; a buffer that the kernel filled goes back to it as soon as the owner has returned.
+ *
+ * What the kernel ends without need is begun again unseen: a repeating receive or accept that came with data but without
+ * IORING_CQE_F_MORE, an interruption, a connection that was aborted while it waited, a receive cancelled
+ * for a pause. A receive that found no buffer (ENOBUFS) is made by a system call when its node runs; by the next
+ * wait all buffers are back, for they are lent no longer than one batch, so it is simply armed again.
+ *
+ * Invariants: nodes are as many as completions fit in the queue; when they run out, the rest waits there for the
+ * next pass. An op is not touched after its last completion, and a node is free before its op is called. */
+#define _GNU_SOURCE
+#include "uring.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "../platform/socket.h"
+#include "../src/base/container.h"
+
+/* --- buffers ---------------------------------------------------------------------------------------- */
+
+static unsigned char *buffer_at(const struct rondo_uring_buffers *buffers, unsigned index)
+{
+    return buffers->memory + index * buffers->stride;
+}
+
+void rondo_uring_give_buffer(struct rondo_uring_buffers *buffers, unsigned index)
+{
+    io_uring_buf_ring_add(buffers->ring, buffer_at(buffers, index), buffers->size, (unsigned short) index,
+                          io_uring_buf_ring_mask(buffers->count), 0);
+    io_uring_buf_ring_advance(buffers->ring, 1);
+}
+
+static void give_back(struct rondo_uring *uring, uint32_t flags)
+{
+    if (flags & IORING_CQE_F_BUFFER)
+        rondo_uring_give_buffer(&uring->buffers, flags >> IORING_CQE_BUFFER_SHIFT);
+}
+
+/* --- what a completion means -------------------------------------------------------------------------- */
+
+static int code_of(const struct rondo_op *op, int result)
+{
+    return op->state == RONDO_OP_CANCELLING ? RONDO_ECANCELLED : rondo_error_from_system(-result);
+}
+
+/* Receive without a buffer of the ring: there was none. */
+static void receive_by_call(struct rondo_uring *uring, struct rondo_op *op)
+{
+    if (op->paused) {
+        rondo_uring_rearm(uring, op);
+        return;
+    }
+    ssize_t length = recv(op->socket, uring->buffers.scratch, uring->buffers.size, MSG_DONTWAIT);
+    if (length == 0) {
+        rondo_uring_finish(uring, op, 0);
+    } else if (length > 0) {
+        rondo_uring_rearm(uring, op);
+        op->data = uring->buffers.scratch;
+        op->result = length;
+        op->more = true;
+        op->complete(op);
+    } else if (errno == EAGAIN || errno == EINTR) {
+        rondo_uring_rearm(uring, op);
+    } else {
+        rondo_uring_finish(uring, op, rondo_error_from_system(errno));
+    }
+}
+
+static void run_receive_end(struct rondo_uring *uring, struct rondo_op *op, int result)
+{
+    if (op->state == RONDO_OP_CANCELLING) {
+        rondo_uring_finish(uring, op, RONDO_ECANCELLED);
+        return;
+    }
+    switch (result) {
+    case 0:
+        rondo_uring_finish(uring, op, 0);
+        break;
+    case -ENOBUFS:
+        receive_by_call(uring, op);
+        break;
+    case -ECANCELED: /* for a pause, which may be over */
+    case -EINTR:
+    case -EAGAIN:
+        rondo_uring_rearm(uring, op);
+        break;
+    default:
+        rondo_uring_finish(uring, op, code_of(op, result));
+    }
+}
+
+static void run_receive(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result, uint32_t flags)
+{
+    struct rondo_op *op = slot->op;
+    bool last = !(flags & IORING_CQE_F_MORE);
+    if (result > 0 && op->state == RONDO_OP_ACTIVE) {
+        if (last)
+            rondo_uring_rearm(uring, op);
+        else if (op->paused)
+            rondo_uring_want_cancel(uring, slot);
+        op->data = buffer_at(&uring->buffers, flags >> IORING_CQE_BUFFER_SHIFT);
+        op->result = result;
+        op->more = true;
+        op->complete(op);
+        give_back(uring, flags);
+        return;
+    }
+    give_back(uring, flags);
+    if (last)
+        run_receive_end(uring, op, result);
+}
+
+static void run_accept(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result, uint32_t flags)
+{
+    struct rondo_op *op = slot->op;
+    bool last = !(flags & IORING_CQE_F_MORE);
+    if (op->state == RONDO_OP_CANCELLING) {
+        if (result >= 0)
+            close(result);
+        if (last)
+            rondo_uring_finish(uring, op, RONDO_ECANCELLED);
+        return;
+    }
+    bool harmless = result == -ECONNABORTED || result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+    if (last && (result >= 0 || harmless))
+        rondo_uring_rearm(uring, op);
+    if (result >= 0) {
+        op->address = NULL;
+        op->result = result;
+        op->more = true;
+        op->complete(op);
+    } else if (last && !harmless) {
+        rondo_uring_finish(uring, op, code_of(op, result));
+    }
+}
+
+static void run_node(struct rondo_ready *ready, struct rondo_core *core)
+{
+    struct rondo_uring *uring = rondo_uring_of(core->driver);
+    struct rondo_uring_node *node = rondo_container(ready, struct rondo_uring_node, ready);
+    struct rondo_uring_slot *slot = rondo_uring_find(uring, node->name);
+    int result = node->result;
+    uint32_t flags = node->flags;
+    assert(slot); /* an op is not over before its last node has run */
+    ready->next = uring->free_node;
+    uring->free_node = ready;
+
+    switch ((enum rondo_op_kind) slot->op->kind) {
+    case RONDO_OP_RECV:
+        run_receive(uring, slot, result, flags);
+        break;
+    case RONDO_OP_ACCEPT:
+        run_accept(uring, slot, result, flags);
+        break;
+    case RONDO_OP_SEND: /* what a cancelled one has sent is sent */
+        rondo_uring_finish(uring, slot->op, result >= 0 ? result : code_of(slot->op, result));
+        break;
+    case RONDO_OP_CONNECT:
+        rondo_uring_finish(uring, slot->op, result >= 0 ? 0 : code_of(slot->op, result));
+        break;
+    }
+}
+
+/* --- reaping ------------------------------------------------------------------------------------------- */
+
+/* The op is no more, which the kernel should know: it gets back what it gave. */
+static void discard(struct rondo_uring *uring, const struct io_uring_cqe *entry)
+{
+    if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_RECV)
+        give_back(uring, entry->flags);
+    else if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT && entry->res >= 0)
+        close(entry->res);
+}
+
+/* A cancel failed. Too late is all right. But a receive can be out of sight of a cancel for a moment. */
+static void reap_cancel(struct rondo_uring *uring, const struct io_uring_cqe *entry)
+{
+    struct rondo_uring_slot *slot = rondo_uring_find(uring, entry->user_data);
+    if (!slot || entry->res != -ENOENT || slot->place != RONDO_URING_ARMED)
+        return;
+    slot->cancel_sent = false;
+    if (slot->cancel_wanted)
+        rondo_uring_want_cancel(uring, slot);
+}
+
+static void reap_op(struct rondo_uring *uring, const struct io_uring_cqe *entry,
+                    struct rondo_ready_list *completed)
+{
+    struct rondo_uring_slot *slot = rondo_uring_find(uring, entry->user_data);
+    if (!slot || slot->place != RONDO_URING_ARMED) {
+        discard(uring, entry);
+        return;
+    }
+    if (!(entry->flags & IORING_CQE_F_MORE)) {
+        slot->place = RONDO_URING_ENDING;
+        struct rondo_uring_row *row = &uring->rows[slot->socket];
+        if (row->generation == slot->socket_generation)
+            row->armed--;
+    }
+    struct rondo_uring_node *node = rondo_container(uring->free_node, struct rondo_uring_node, ready);
+    uring->free_node = node->ready.next;
+    node->ready.run = run_node;
+    node->name = entry->user_data;
+    node->result = entry->res;
+    node->flags = entry->flags;
+    rondo_ready_list_append(completed, &node->ready);
+}
+
+void rondo_uring_reap(struct rondo_uring *uring, struct rondo_ready_list *completed)
+{
+    struct io_uring_cq *queue = &uring->ring.cq;
+    unsigned head = *queue->khead;
+    unsigned tail = io_uring_smp_load_acquire(queue->ktail);
+    for (; head != tail && uring->free_node; head++) {
+        const struct io_uring_cqe *entry = &queue->cqes[head & *queue->kring_mask];
+        switch (rondo_uring_name_tag(entry->user_data)) {
+        case RONDO_URING_TAG_WAKE:
+            uring->wake_armed = (entry->flags & IORING_CQE_F_MORE) != 0;
+            break;
+        case RONDO_URING_TAG_CANCEL:
+            reap_cancel(uring, entry);
+            break;
+        default:
+            reap_op(uring, entry, completed);
+        }
+    }
+    io_uring_smp_store_release(queue->khead, head);
+}
