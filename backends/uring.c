@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The io_uring driver: wait, wake and the table of its functions.
  *
- * Happy path of a pass: ops submitted since the last one lie in `pending`. wait() makes entries of them, and one
- * io_uring_enter hands them over, lets the kernel run what it had put off, and waits. The completions
- * are reaped into nodes, which the loop runs; each finds its op by name, and calls it.
+ * Happy path of a pass: ops submitted since the last one lie in `pending`. wait() makes entries of
+ * them, and one io_uring_enter hands them over, lets the kernel run what it had put off, and waits.
+ * The completions are reaped into nodes, which the loop runs; each finds its op by name, and calls it.
  *
- * Failures. The system call may be interrupted or time out (an empty result), or the kernel be short of memory or of
- * room for completions (EAGAIN, EBUSY: what is there is reaped, the rest stays queued for the next pass).
- * When the completion queue overflows the kernel keeps what did not fit, in order, and says so in a flag;
- * the next system call brings it. No completion is ever lost.
+ * Failures. The system call may be interrupted or time out (an empty result), or the kernel be short
+ * of memory or of room for completions (EAGAIN, EBUSY: what is there is reaped, the rest stays queued
+ * for the next pass). When the completion queue overflows the kernel keeps what did not fit, in order,
+ * and says so in a flag; the next system call brings it. No completion is ever lost.
  *
  * Invariants: the ring is bound to the thread that first waits. Whatever the kernel may still write to
  * is kept until it has said that it is done. */

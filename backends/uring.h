@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of the io_uring driver, shared by its four files: uring.c (the loop's side: wait, wake, vtable),
- * uring_setup.c (finding out what the kernel has), uring_submit.c (from ops to the submission queue) and
- * uring_complete.c (from the completion queue to ops).
+/* The inside of the io_uring driver, shared by its four files: uring.c (the loop's side: wait, wake,
+ * vtable), uring_setup.c (finding out what the kernel has), uring_submit.c (from ops to the submission
+ * queue) and uring_complete.c (from the completion queue to ops).
  *
- * Identity. The kernel knows an op by a name of 64 bits: generation, tag and slot. The slot leads to the op; a name
- * whose generation is over leads nowhere. Descriptors are never used to find anything.
+ * Identity. The kernel knows an op by a name of 64 bits: generation, tag and slot. The slot leads to
+ * the op; a name whose generation is over leads nowhere. Descriptors are never used to find anything.
  *
  * Where an op is, while it is active (enum rondo_uring_place):
  *   PENDING  in the list `pending`, by op->ready; the next wait arms it
  *   ARMED    the kernel has it: exactly one completion without IORING_CQE_F_MORE is to come
  *   ENDING   that completion was reaped, its node is queued
  *   PARKED   none of these: a receive that is paused
- * Entries of the submission queue are made in wait() alone, right before the system call. So between two
- * waits the kernel's queue names no descriptor, and closing one needs no look at it. */
+ * Entries of the submission queue are made in wait() alone, right before the system call. So between
+ * two waits the kernel's queue names no descriptor, and closing one needs no look at it. */
 #ifndef RONDO_BACKENDS_URING_H
 #define RONDO_BACKENDS_URING_H
 
@@ -145,9 +145,9 @@ void rondo_uring_close(struct rondo_driver *driver);
 
 /* --- uring.c -------------------------------------------------------------------------------------- */
 
-/* Hand over what is queued, let the kernel run what it put off, and wait at most @timeout for a completion
- * (0: not at all, negative: for ever). No system call where there is nothing to do. Being interrupted, timed out
- * or short of room is no error. */
+/* Hand over what is queued, let the kernel run what it put off, and wait at most @timeout for a
+ * completion (0: not at all, negative: for ever). No system call where there is nothing to do. Being
+ * interrupted, timed out or short of room is no error. */
 int rondo_uring_enter(struct rondo_uring *uring, rondo_ns timeout);
 
 /* --- uring_submit.c ------------------------------------------------------------------------------- */

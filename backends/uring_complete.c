@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* The io_uring driver: from the completion queue to ops.
  *
- * Happy path: reap() turns each completion into a node and queues it. When the loop runs the node, it finds the op
- * by name and completes it; a buffer that the kernel filled goes back to it as soon as the owner has returned.
+ * Happy path: reap() turns each completion into a node and queues it. When the loop runs the node, it
+ * finds the op by name and completes it; a buffer that the kernel filled goes back to it as soon as
+ * the owner has returned.
  *
- * What the kernel ends without need is begun again unseen: a repeating receive or accept that came with data but without
- * IORING_CQE_F_MORE, an interruption, a connection that was aborted while it waited, a receive cancelled
- * for a pause. A receive that found no buffer (ENOBUFS) is made by a system call when its node runs; by the next
- * wait all buffers are back, for they are lent no longer than one batch, so it is simply armed again.
+ * What the kernel ends without need is begun again unseen: a repeating receive or accept that came
+ * with data but without IORING_CQE_F_MORE, an interruption, a connection that was aborted while it
+ * waited, a receive cancelled for a pause. A receive that found no buffer (ENOBUFS) is made by a
+ * system call when its node runs; by the next wait all buffers are back, for they are lent no longer
+ * than one batch, so it is simply armed again.
  *
- * Invariants: nodes are as many as completions fit in the queue; when they run out, the rest waits there for the
- * next pass. An op is not touched after its last completion, and a node is free before its op is called. */
+ * Invariants: nodes are as many as completions fit in the queue; when they run out, the rest waits
+ * there for the next pass. An op is not touched after its last completion, and a node is free before
+ * its op is called. */
 #define _GNU_SOURCE
 #include "uring.h"
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The io_uring driver: opening and closing, and finding out what the kernel has.
  *
- * Happy path: the ring is created with the flags that pay (one issuer, task work run only when we wait), the buffer
- * ring is registered, and the driver is ready; the ring itself stays disabled until the first wait.
+ * Happy path: the ring is created with the flags that pay (one issuer, task work run only when we
+ * wait), the buffer ring is registered, and the driver is ready; the ring itself stays disabled until
+ * the first wait.
  *
- * Failures, each with words that say what to do: switched off by RONDO_IO_URING; refused by a sysctl or a sandbox
- * (EPERM, EACCES, ENOSYS); out of lockable memory (ENOMEM, after a second try with small rings); a kernel before
- * 6.0, which lacks repeating receives: without them io_uring would be slower than epoll, so there is no
- * leaner variant.
+ * Failures, each with words that say what to do: switched off by RONDO_IO_URING; refused by a sysctl
+ * or a sandbox (EPERM, EACCES, ENOSYS); out of lockable memory (ENOMEM, after a second try with small
+ * rings); a kernel before 6.0, which lacks repeating receives: without them io_uring would be slower
+ * than epoll, so there is no leaner variant.
  *
  * Invariants: nothing that the kernel may write to is freed before the ring is closed; none of it is
  * inherited by a forked child. */
@@ -249,7 +250,8 @@ static int open_wake(struct rondo_uring *uring)
     return uring->wake_descriptor < 0 ? rondo_fail(rondo_error_from_system(errno), NULL) : 0;
 }
 
-/* From Linux 6.6.1 to 6.7 a repeating accept on a ring with deferred task work may hand out descriptors that are none. */
+/* From Linux 6.6.1 to 6.7 a repeating accept on a ring with deferred task work may hand out
+ * descriptors that are none. */
 static void look_at_release(struct rondo_uring *uring)
 {
     struct utsname name;
@@ -308,7 +310,8 @@ int rondo_uring_open(const struct rondo_driver_config *config, struct rondo_core
     return 0;
 }
 
-/* Closing the ring makes the kernel drop what is left: the poll on the eventfd, cancels that nobody waits for. */
+/* Closing the ring makes the kernel drop what is left: the poll on the eventfd, cancels that nobody
+ * waits for. */
 void rondo_uring_close(struct rondo_driver *driver)
 {
     struct rondo_uring *uring = rondo_uring_of(driver);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* The io_uring driver: from ops to the submission queue, and the closing of sockets.
  *
- * Happy path: submit() takes a slot and appends the op to `pending`. The next wait() walks that list and makes an
- * entry of each; only then a send is asked what it has to send, so that all that was written in a pass goes
- * out in one send. A cancel puts the slot on a list, and the same wait() tells the kernel.
+ * Happy path: submit() takes a slot and appends the op to `pending`. The next wait() walks that list
+ * and makes an entry of each; only then a send is asked what it has to send, so that all that was
+ * written in a pass goes out in one send. A cancel puts the slot on a list, and the same wait() tells
+ * the kernel.
  *
- * Failures. No memory for a slot: submit refuses. The submission queue is full: what is there is handed over
- * and the walk goes on; if the kernel takes nothing, the rest stays pending. A cancel that finds nothing in the
- * kernel (ENOENT) is sent again while the op is armed; one that comes too late changes nothing.
+ * Failures. No memory for a slot: submit refuses. The submission queue is full: what is there is
+ * handed over and the walk goes on; if the kernel takes nothing, the rest stays pending. A cancel that
+ * finds nothing in the kernel (ENOENT) is sent again while the op is armed; one that comes too late
+ * changes nothing.
  *
- * Invariants: a send is gathered once, and only when there is an entry and room for its pieces. Whether the kernel has to be
- * told of a cancel is decided when the entry would be made, not when the cancel was asked for. */
+ * Invariants: a send is gathered once, and only when there is an entry and room for its pieces.
+ * Whether the kernel has to be told of a cancel is decided when the entry would be made, not when the
+ * cancel was asked for. */
 #define _GNU_SOURCE
 #include "uring.h"
 
@@ -351,7 +354,8 @@ static void cancel_now(struct rondo_uring *uring)
     }
 }
 
-/* Entries that the kernel has refused so far (it was out of memory) must not meet a new socket of this number. */
+/* Entries that the kernel has refused so far (it was out of memory) must not meet a new socket of this
+ * number. */
 static void forget_entries(struct io_uring_sq *queue, rondo_socket sock)
 {
     for (unsigned at = io_uring_smp_load_acquire(queue->khead); at != queue->sqe_tail; at++) {
@@ -361,8 +365,9 @@ static void forget_entries(struct io_uring_sq *queue, rondo_socket sock)
     }
 }
 
-/* While something is armed the kernel holds the socket open beyond close(), and no end of stream would be sent: so it
- * is shut down first. A socket on which nothing is armed, as after its end of stream, is just closed. */
+/* While something is armed the kernel holds the socket open beyond close(), and no end of stream would
+ * be sent: so it is shut down first. A socket on which nothing is armed, as after its end of stream,
+ * is just closed. */
 void rondo_uring_close_socket(struct rondo_driver *driver, rondo_socket sock)
 {
     struct rondo_uring *uring = rondo_uring_of(driver);
