@@ -48,6 +48,7 @@ struct rondo_reactor {
     size_t change_count;
     size_t change_capacity;
     struct rondo_ready_list *completed; /* of the wait that goes on */
+    size_t registered_count;            /* descriptors that the poller watches */
     size_t scratch_size;
     unsigned char *scratch;
     void *scratch_block;
@@ -137,6 +138,7 @@ static void apply_change(struct rondo_reactor *reactor, struct entry *entry)
     rondo_socket sock = (rondo_socket) (entry - reactor->entries);
     int rc = reactor->poller_ops->change(reactor->poller, sock, cookie_of(reactor, entry), entry->registered, wanted);
     if (rc == 0) {
+        reactor->registered_count += (wanted != 0) - (size_t) (entry->registered != 0);
         entry->registered = (uint8_t) wanted;
         return;
     }
@@ -360,8 +362,10 @@ void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
     struct entry *entry = entry_at(reactor, sock);
     if (entry) {
         assert(!entry->ops[READING] && !entry->ops[WRITING]);
-        if (entry->registered) /* before the close: a copy of the descriptor elsewhere would keep it alive */
+        if (entry->registered) { /* before the close: a copy of the descriptor elsewhere would keep it alive */
             reactor->poller_ops->change(reactor->poller, sock, 0, entry->registered, 0);
+            reactor->registered_count--;
+        }
         entry->registered = 0;
         entry->spurious = 0;
         entry->generation++;
@@ -406,6 +410,8 @@ int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct ron
         if (!rondo_ready_list_is_empty(&driver->core->queue))
             timeout = 0; /* a registration has failed */
     }
+    if (timeout == 0 && reactor->registered_count == 0)
+        return 0; /* nothing can be ready, and mail is told by other means than the wake channel */
     reactor->completed = completed;
     return reactor->poller_ops->wait(reactor->poller, timeout);
 }
