@@ -20,7 +20,9 @@
 #define RONDO_API
 #endif
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__) && !defined(__clang__)
+#define RONDO_PRINTF(format_index, first_index) __attribute__((format(gnu_printf, format_index, first_index)))
+#elif defined(__GNUC__)
 #define RONDO_PRINTF(format_index, first_index) __attribute__((format(printf, format_index, first_index)))
 #else
 #define RONDO_PRINTF(format_index, first_index)
