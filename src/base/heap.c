@@ -3,6 +3,7 @@
  * behind it, begin on a multiple of four entries: one cache line. */
 #include "heap.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
@@ -93,6 +94,16 @@ void rondo_heap_replace(struct rondo_heap *heap, struct rondo_heap_entry entry)
     sift_down(heap, RONDO_HEAP_ROOT, entry);
 }
 
+/* Put the entries from the root to @end in order again. */
+static void rebuild(struct rondo_heap *heap, size_t end)
+{
+    heap->count = end - RONDO_HEAP_ROOT;
+    if (heap->count < 2)
+        return;
+    for (size_t i = parent_of(end - 1) + 1; i-- > RONDO_HEAP_ROOT;)
+        sift_down(heap, i, heap->entries[i]);
+}
+
 void rondo_heap_sweep(struct rondo_heap *heap, bool (*is_live)(void *context, const struct rondo_heap_entry *entry),
                       void *context)
 {
@@ -100,11 +111,35 @@ void rondo_heap_sweep(struct rondo_heap *heap, bool (*is_live)(void *context, co
     for (size_t i = RONDO_HEAP_ROOT; i < RONDO_HEAP_ROOT + heap->count; i++)
         if (is_live(context, &heap->entries[i]))
             heap->entries[kept++] = heap->entries[i];
-    heap->count = kept - RONDO_HEAP_ROOT;
-    if (heap->count < 2)
-        return;
-    for (size_t i = parent_of(kept - 1) + 1; i-- > RONDO_HEAP_ROOT;)
-        sift_down(heap, i, heap->entries[i]);
+    rebuild(heap, kept);
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct rondo_heap_entry *a = left;
+    const struct rondo_heap_entry *b = right;
+    return is_before(a, b) ? -1 : is_before(b, a);
+}
+
+/* The due entries are moved behind the others, sorted there and handed out; @take may not touch the heap. */
+void rondo_heap_drain(struct rondo_heap *heap, rondo_ns now,
+                      bool (*is_ripe)(void *context, const struct rondo_heap_entry *entry), void *ripe_context,
+                      void (*take)(void *context, const struct rondo_heap_entry *entry), void *take_context)
+{
+    struct rondo_heap_entry *entries = heap->entries;
+    size_t end = RONDO_HEAP_ROOT + heap->count;
+    size_t kept = RONDO_HEAP_ROOT;
+    for (size_t i = RONDO_HEAP_ROOT; i < end; i++) {
+        if (entries[i].when <= now && is_ripe(ripe_context, &entries[i]))
+            continue;
+        struct rondo_heap_entry entry = entries[i];
+        entries[i] = entries[kept];
+        entries[kept++] = entry;
+    }
+    qsort(&entries[kept], end - kept, sizeof(*entries), compare);
+    for (size_t i = kept; i < end; i++)
+        take(take_context, &entries[i]);
+    rebuild(heap, kept);
 }
 
 void rondo_heap_free(struct rondo_heap *heap, const rondo_allocator *allocator)

@@ -33,6 +33,10 @@ void rondo_heap_replace(struct rondo_heap *heap, struct rondo_heap_entry entry);
 /* Drop every entry for which @is_live says no. */
 void rondo_heap_sweep(struct rondo_heap *heap, bool (*is_live)(void *context, const struct rondo_heap_entry *entry),
                       void *context);
+/* Take out every entry that is due at @now and for which @is_ripe says yes, and hand them to @take in order. */
+void rondo_heap_drain(struct rondo_heap *heap, rondo_ns now,
+                      bool (*is_ripe)(void *context, const struct rondo_heap_entry *entry), void *ripe_context,
+                      void (*take)(void *context, const struct rondo_heap_entry *entry), void *take_context);
 void rondo_heap_free(struct rondo_heap *heap, const rondo_allocator *allocator);
 
 static inline struct rondo_heap_entry *rondo_heap_head(const struct rondo_heap *heap)

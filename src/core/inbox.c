@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* See inbox.h. Appending comes first and waking second, so no wake-up is lost: a sender counts its letter
- * and then looks whether the loop sleeps; the loop says that it sleeps and then looks for letters. Both are
- * sequentially consistent, so one of them sees the other. The wake itself happens under the
- * mutex, which close takes too: it never reaches a driver that is gone. */
+/* See inbox.h. No wake-up is lost: a sender appends and looks whether the loop sleeps, the loop looks for mail and
+ * says that it sleeps, both under the mutex. Only the first letter that finds it asleep wakes it. The wake itself happens
+ * under the mutex, which close takes too: it never reaches a driver that is gone. */
 #include "inbox.h"
 
 #include "../../backends/driver.h"
 #include "../base/error.h"
 #include "../base/memory.h"
+
+#define MOST_SPARES 16u
 
 int rondo_inbox_init(struct rondo_inbox *inbox)
 {
@@ -28,7 +29,7 @@ void rondo_inbox_free(struct rondo_inbox *inbox, const rondo_allocator *allocato
 {
     free_chain(inbox->filling, allocator);
     free_chain(inbox->taken, allocator);
-    free_chain(inbox->spare, allocator);
+    free_chain(inbox->spares, allocator);
     rondo_mutex_destroy(&inbox->mutex);
 }
 
@@ -37,12 +38,13 @@ static struct rondo_inbox_block *block_with_room(struct rondo_inbox *inbox, cons
 {
     if (inbox->last && inbox->last->count < RONDO_LETTERS_PER_BLOCK)
         return inbox->last;
-    struct rondo_inbox_block *block = inbox->spare;
-    inbox->spare = NULL;
-    if (!block)
-        block = rondo_allocate(allocator, sizeof(*block));
-    if (!block)
+    struct rondo_inbox_block *block = inbox->spares;
+    if (block) {
+        inbox->spares = block->next;
+        inbox->spare_count--;
+    } else if (!(block = rondo_allocate(allocator, sizeof(*block)))) {
         return NULL;
+    }
     block->next = NULL;
     block->first = inbox->next_number;
     block->count = 0;
@@ -69,9 +71,11 @@ static int send_locked(struct rondo_inbox *inbox, const rondo_allocator *allocat
     letter->name = call->name;
     letter->block = block;
     *ret_number = inbox->next_number++;
-    atomic_fetch_add(&inbox->waiting, 1);
-    if (atomic_load(&inbox->sleeping) && atomic_exchange(&inbox->sleeping, false))
+    atomic_store_explicit(&inbox->has_mail, true, memory_order_relaxed);
+    if (inbox->sleeping) {
+        inbox->sleeping = false;
         driver->ops->wake(driver);
+    }
     return 0;
 }
 
@@ -89,7 +93,7 @@ void rondo_inbox_take(struct rondo_inbox *inbox, struct rondo_ready_list *queue,
     rondo_mutex_lock(&inbox->mutex);
     struct rondo_inbox_block *block = inbox->filling;
     inbox->filling = inbox->last = NULL;
-    atomic_store_explicit(&inbox->waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&inbox->has_mail, false, memory_order_relaxed);
     rondo_mutex_unlock(&inbox->mutex);
 
     while (block) {
@@ -111,12 +115,14 @@ static void retire_block(struct rondo_inbox *inbox, const rondo_allocator *alloc
     while (*link != block)
         link = &(*link)->next;
     *link = block->next;
-    block->next = NULL;
 
     rondo_mutex_lock(&inbox->mutex);
-    bool keep = !inbox->spare;
-    if (keep)
-        inbox->spare = block;
+    bool keep = inbox->spare_count < MOST_SPARES;
+    if (keep) {
+        block->next = inbox->spares;
+        inbox->spares = block;
+        inbox->spare_count++;
+    }
     rondo_mutex_unlock(&inbox->mutex);
     if (!keep)
         rondo_release(allocator, block);
@@ -164,14 +170,16 @@ void rondo_inbox_close(struct rondo_inbox *inbox)
 
 bool rondo_inbox_sleep(struct rondo_inbox *inbox)
 {
-    atomic_store(&inbox->sleeping, true);
-    if (atomic_load(&inbox->waiting) == 0)
-        return true;
-    atomic_store_explicit(&inbox->sleeping, false, memory_order_relaxed);
-    return false;
+    rondo_mutex_lock(&inbox->mutex);
+    inbox->sleeping = !inbox->filling;
+    bool may_sleep = inbox->sleeping;
+    rondo_mutex_unlock(&inbox->mutex);
+    return may_sleep;
 }
 
 void rondo_inbox_awake(struct rondo_inbox *inbox)
 {
-    atomic_store_explicit(&inbox->sleeping, false, memory_order_relaxed);
+    rondo_mutex_lock(&inbox->mutex);
+    inbox->sleeping = false;
+    rondo_mutex_unlock(&inbox->mutex);
 }

@@ -39,12 +39,13 @@ struct rondo_inbox {
     rondo_mutex mutex;
     struct rondo_inbox_block *filling; /* senders' chain, first to last */
     struct rondo_inbox_block *last;
-    struct rondo_inbox_block *spare;   /* one empty block */
+    struct rondo_inbox_block *spares;  /* empty blocks */
+    unsigned spare_count;
     uint32_t next_number;
     bool closed;
-    struct rondo_inbox_block *taken; /* the loop's: blocks with letters that have not run */
-    _Alignas(64) atomic_uint waiting; /* letters that were not taken */
-    atomic_bool sleeping;             /* the loop blocks, or is about to */
+    bool sleeping;                     /* the loop blocks, or is about to */
+    struct rondo_inbox_block *taken;   /* the loop's: blocks with letters that have not run */
+    _Alignas(64) atomic_bool has_mail; /* written under the mutex; a look at it needs none */
 };
 
 /* What stands for a slot index in the handle of a letter. */
@@ -55,7 +56,7 @@ void rondo_inbox_free(struct rondo_inbox *inbox, const rondo_allocator *allocato
 
 static inline bool rondo_inbox_has_mail(const struct rondo_inbox *inbox)
 {
-    return atomic_load_explicit(&inbox->waiting, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&inbox->has_mail, memory_order_relaxed);
 }
 
 /* Any thread. Wakes @driver if its loop sleeps. Returns 0, RONDO_ECLOSED, RONDO_ENOMEM. */

@@ -8,6 +8,7 @@
  * its order, whose key is not later than the slot's deadline. */
 #include "loop.h"
 
+#define FEW_TIMERS 64u
 #define SWEEP_MINIMUM 100 /* below this many entries stale ones are not worth a sweep */
 
 static bool entry_is_live(void *context, const struct rondo_heap_entry *entry)
@@ -126,23 +127,49 @@ rondo_ns rondo_timers_deadline(rondo_loop *loop)
     return head ? head->when : RONDO_FOREVER;
 }
 
+static void queue_timer(rondo_loop *loop, struct rondo_slot *slot)
+{
+    slot->order = 0;
+    slot->state = RONDO_SLOT_QUEUED;
+    slot->ready.run = rondo_slot_run;
+    rondo_loop_queue(loop, &slot->ready);
+    loop->live_timers--;
+    loop->metrics.timers++;
+}
+
+static void queue_entry(void *context, const struct rondo_heap_entry *entry)
+{
+    rondo_loop *loop = context;
+    struct rondo_slot *slot = rondo_slots_at(&loop->slots, entry->owner);
+    if (slot->order == entry->order && slot->when == entry->when)
+        queue_timer(loop, slot);
+}
+
+/* Whether the entry is to be handed out in this sweep: due, stale ones included, but none that was put off. */
+static bool entry_is_ripe(void *context, const struct rondo_heap_entry *entry)
+{
+    const struct rondo_slots *slots = context;
+    const struct rondo_slot *slot = rondo_slots_at(slots, entry->owner);
+    return slot->order != entry->order || slot->when == entry->when;
+}
+
 void rondo_timers_expire(rondo_loop *loop)
 {
-    if (!loop->timers.count)
+    struct rondo_heap_entry *head = rondo_heap_head(&loop->timers);
+    if (!head)
         return;
     rondo_ns now = rondo_loop_time(loop);
     struct rondo_slot *slot;
-    struct rondo_heap_entry *head;
+    size_t patience = FEW_TIMERS + loop->timers.count / FEW_TIMERS;
     while ((head = rondo_heap_head(&loop->timers)) && head->when <= now && (head = settle_head(loop, &slot))
            && head->when <= now) {
         if (head->when == RONDO_FOREVER)
             return; /* never */
+        if (patience-- == 0) { /* very many are due: sorting them is cheaper than taking one after another */
+            rondo_heap_drain(&loop->timers, now, entry_is_ripe, &loop->slots, queue_entry, loop);
+            continue;
+        }
         rondo_heap_pop(&loop->timers);
-        slot->order = 0;
-        slot->state = RONDO_SLOT_QUEUED;
-        slot->ready.run = rondo_slot_run;
-        rondo_loop_queue(loop, &slot->ready);
-        loop->live_timers--;
-        loop->metrics.timers++;
+        queue_timer(loop, slot);
     }
 }
