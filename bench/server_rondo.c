@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* Rondo: the same echo protocol on each backend. A peer that does not read is not read from. */
+#include <rondo.h>
+#include <stdio.h>
+
+#include "server.h"
+
+enum { BACKENDS = 16 };
+
+static void on_data(rondo_protocol *protocol, const void *data, size_t length)
+{
+    rondo_transport_write(rondo_protocol_transport(protocol), data, length);
+}
+
+static void on_pause(rondo_protocol *protocol)
+{
+    rondo_transport_pause_reading(rondo_protocol_transport(protocol));
+}
+
+static void on_resume(rondo_protocol *protocol)
+{
+    rondo_transport_resume_reading(rondo_protocol_transport(protocol));
+}
+
+static const rondo_protocol_ops echo = {
+    .size = sizeof echo,
+    .data_received = on_data,
+    .pause_writing = on_pause,
+    .resume_writing = on_resume,
+};
+
+static int serve_on(rondo_loop *loop, int listener)
+{
+    rondo_server_options options = RONDO_SERVER_OPTIONS;
+    options.sock = listener;
+    options.backlog = 4096;
+    rondo_future *future =
+        rondo_create_server(loop, rondo_protocol_new, (void *) (uintptr_t) &echo, &options);
+    int rc = rondo_loop_run_until_complete(loop, future, NULL);
+    return rc < 0 ? rc : rondo_loop_run_forever(loop);
+}
+
+static int serve(const struct bench_server *server, int listener)
+{
+    rondo_loop_options options = RONDO_LOOP_OPTIONS;
+    rondo_loop *loop = NULL;
+    int rc = rondo_backend_from_name(server->argument, &options.backend);
+    if (rc == 0)
+        rc = rondo_loop_new(&options, &loop);
+    if (rc == 0)
+        rc = serve_on(loop, listener);
+    if (rc < 0)
+        fprintf(stderr, "%s: %s\n", server->name, rondo_last_error_message());
+    rondo_loop_free(loop);
+    return rc;
+}
+
+static bool available(const struct bench_server *server, char *reason, size_t capacity)
+{
+    rondo_backend_info infos[BACKENDS];
+    size_t count = rondo_backend_probe(infos, BACKENDS);
+    rondo_backend wanted = RONDO_BACKEND_AUTO;
+    rondo_backend_from_name(server->argument, &wanted);
+    for (size_t i = 0; i < count && i < BACKENDS; i++) {
+        if (infos[i].backend != wanted)
+            continue;
+        if (!infos[i].available)
+            snprintf(reason, capacity, "%s",
+                     infos[i].reason ? infos[i].reason : rondo_strerror(infos[i].error));
+        return infos[i].available;
+    }
+    snprintf(reason, capacity, "not built in");
+    return false;
+}
+
+size_t bench_rondo_servers(struct bench_server *ret_servers, size_t capacity)
+{
+    static char names[BACKENDS][32];
+    rondo_backend_info infos[BACKENDS];
+    size_t count = rondo_backend_probe(infos, BACKENDS);
+    size_t made = 0;
+    for (size_t i = 0; i < count && i < BACKENDS && made < capacity; i++) {
+        snprintf(names[i], sizeof names[i], "rondo-%s", infos[i].name);
+        ret_servers[made++] = (struct bench_server){
+            .name = names[i],
+            .about = infos[i].is_proactor ? "rondo on a proactor" : "rondo on a selector",
+            .family = infos[i].is_proactor ? BENCH_PROACTOR : BENCH_SELECTOR,
+            .argument = rondo_backend_name(infos[i].backend),
+            .available = available,
+            .serve = serve,
+        };
+    }
+    return made;
+}
