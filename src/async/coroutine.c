@@ -147,7 +147,7 @@ static void complete(struct rondo_coroutine_frame *self, int code)
     }
     if (destroy)
         destroy(value);
-    if (code == RONDO_ECANCELLED || self->must_cancel)
+    if (code == RONDO_ECANCELLED || code >= 0) /* a late request takes a result away, but no error */
         rondo_future_cancel_now(future);
     else
         rondo_future_fail(future, code, rondo_last_error() == code ? rondo_last_error_message() : NULL);
