@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Contexts on Unix: platform/context.h over a switch that is picked for the processor.
  *
- * Happy path: enter_thread for the loop's own flow; make lays a first frame out on a stack; switch saves the
- * registers of the caller on its own stack and loads those of the other; exit is a switch that keeps
+ * Happy path: enter_thread for the loop's own flow; make lays a first frame out on a stack; switch saves
+ * the registers of the caller on its own stack and loads those of the other; exit is a switch that keeps
  * nothing.
  * Failures: only make can fail, and only where the switch is ucontext's or a sanitizer is out of memory.
- * Invariants: a context's stack_pointer is valid exactly while it does not run and has not exited; a switch makes
- * no system call where it is hand-written. */
+ * Invariants: a context's stack_pointer is valid exactly while it does not run and has not exited; a switch
+ * makes no system call where it is hand-written. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>

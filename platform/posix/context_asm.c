@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* The hand-written switch for x86-64 (System V) and aarch64 (AAPCS64, also Apple's).
  *
- * Happy path: push what a called function must preserve onto the old stack, exchange the stack pointers, pop the
- * same from the new one and return into it. That is the callee-saved registers and, as both ABIs ask,
- * the control words of the floating-point unit (rounding, masks), but not its status. A new stack is
- * laid out by prepare as if it had been left in the middle of a jump, and its first jump "returns" to a start that
- * calls the entry.
+ * Happy path: push what a called function must preserve onto the old stack, exchange the stack pointers,
+ * pop the same from the new one and return into it. That is the callee-saved registers and, as both ABIs
+ * ask, the control words of the floating-point unit (rounding, masks), but not its status. A new stack is
+ * laid out by prepare as if it had been left in the middle of a jump, and its first jump "returns" to a
+ * start that calls the entry.
  * Failures: none.
- * Invariants: both frames have the same shape, so the unwind information of the old one holds for the new one; the
- * start has no caller, which is where a debugger stops. The two numbers of a frame's layout, in prepare and
- * in the assembly, must agree. */
+ * Invariants: both frames have the same shape, so the unwind information of the old one holds for the new
+ * one; the start has no caller, which is where a debugger stops. The two numbers of a frame's layout, in
+ * prepare and in the assembly, must agree. */
 #include <stdint.h>
 #include <string.h>
 
 #include "context_jump.h"
 
 #if RONDO_CONTEXT_ASM
+
+/* clang-format off */
 
 #if defined(__APPLE__)
 #define RONDO_ASM_NAME(name) "_" name
@@ -170,6 +172,8 @@ void *rondo_context_prepare(char *low, char *top, void (*begin)(void *argument),
 }
 
 #endif
+
+/* clang-format on */
 
 _Static_assert(sizeof(struct rondo_context_frame) % 16 == 0, "stacks stay aligned");
 

@@ -110,8 +110,8 @@ static inline void rondo_sanitize_made(struct rondo_context *context)
 
 /* Before the jump; @last: @from will never be resumed. Always inlined: ThreadSanitizer would count the
  * entry to it in one fiber and the return from it in the other. */
-__attribute__((always_inline))
-static inline void rondo_sanitize_leave(struct rondo_context *from, struct rondo_context *to, bool last)
+__attribute__((always_inline)) static inline void rondo_sanitize_leave(struct rondo_context *from,
+                                                                       struct rondo_context *to, bool last)
 {
 #if defined(RONDO_ASAN)
     to->resumer = from;
@@ -143,13 +143,14 @@ static inline void rondo_sanitize_arrive(struct rondo_context *self)
     (void) self;
 }
 
-/* The context is gone, and its part of the stack is to look like fresh memory. One that was abandoned halfway still owns
- * a fake stack: AddressSanitizer frees it only for a flow that leaves for ever, so we pretend
- * to go there and leave. */
+/* The context is gone, and its part of the stack is to look like fresh memory. One that was abandoned
+ * halfway still owns a fake stack: AddressSanitizer frees it only for a flow that leaves for ever, so we
+ * pretend to go there and leave. */
 #if defined(RONDO_ASAN)
 __attribute__((no_sanitize_address))
 #endif
-static inline void rondo_sanitize_destroyed(struct rondo_context *context)
+static inline void
+rondo_sanitize_destroyed(struct rondo_context *context)
 {
 #if defined(RONDO_TSAN)
     rondo_sanitize_give_fiber(context);

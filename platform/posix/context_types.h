@@ -21,9 +21,9 @@ struct rondo_context {
     void *stack_pointer;           /* where it goes on; meaningful only while it does not run */
     void (*entry)(void *argument); /* NULL for a thread's own flow */
     void *argument;
-    struct rondo_stack *stack;     /* NULL for a thread's own flow */
+    struct rondo_stack *stack; /* NULL for a thread's own flow */
     bool exited;
-    void *stack_low;               /* the stack it runs on; NULL for a thread's own until a sanitizer knows */
+    void *stack_low; /* the stack it runs on; NULL for a thread's own until a sanitizer knows */
     size_t stack_size;
     size_t reserved;               /* bytes at the stack's top that are the caller's */
     struct rondo_context *resumer; /* who switched to it last; sanitizer builds only */

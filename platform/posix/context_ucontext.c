@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The switch by <ucontext.h>, for processors without a hand-written one.
  *
- * Happy path: a flow that is left keeps its ucontext_t on its own stack, in the frame of jump; a new one has it at the
- * top of its stack.
+ * Happy path: a flow that is left keeps its ucontext_t on its own stack, in the frame of jump; a new one
+ * has it at the top of its stack.
  * Failures: getcontext may fail: prepare returns NULL.
- * Invariants: the signal mask is the thread's, not the flow's: as swapcontext would bring the old one back, jump
- * hands the present one on. That costs system calls; this is the slow way. */
+ * Invariants: the signal mask is the thread's, not the flow's: as swapcontext would bring the old one back,
+ * jump hands the present one on. That costs system calls; this is the slow way. */
 #define _GNU_SOURCE
 #define _XOPEN_SOURCE 700
 #include <signal.h>

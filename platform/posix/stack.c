@@ -46,7 +46,7 @@ int rondo_stack_map(struct rondo_stack *ret_stack, size_t size)
         munmap(base, guard + usable);
         return RONDO_ENOMEM;
     }
-    *ret_stack = (struct rondo_stack) {
+    *ret_stack = (struct rondo_stack){
         .top = base + guard + usable, .low = base + guard, .size = usable, .guard = guard
     };
     rondo_sanitize_stack_mapped(ret_stack);
@@ -57,5 +57,5 @@ void rondo_stack_unmap(struct rondo_stack *stack)
 {
     rondo_sanitize_stack_unmapped(stack);
     munmap((char *) stack->low - stack->guard, stack->guard + stack->size);
-    *stack = (struct rondo_stack) {0};
+    *stack = (struct rondo_stack){ 0 };
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Contexts on Windows: platform/context.h over fibers, which keep the thread's stack limits, its chain of exception
- * handlers and its debugger informed.
+/* Contexts on Windows: platform/context.h over fibers, which keep the thread's stack limits, its chain of
+ * exception handlers and its debugger informed.
  *
- * Happy path: enter_thread makes the thread a fiber; make creates a fiber for the stack, or takes the one that
- * an earlier context has left there; exit leaves the fiber inside its last switch, and when it is switched to
- * as a new context it goes back to its first frame and starts over. Creating a fiber costs several system calls,
- * so tasks that come and go do not.
+ * Happy path: enter_thread makes the thread a fiber; make creates a fiber for the stack, or takes the one
+ * that an earlier context has left there; exit leaves the fiber inside its last switch, and when it is
+ * switched to as a new context it goes back to its first frame and starts over. Creating a fiber costs
+ * several system calls, so tasks that come and go do not.
  * Failures: CreateFiberEx and ConvertThreadToFiberEx run out of memory.
- * Invariants: a fiber that is kept has either not begun or stands in rondo_context_exit; one whose context was
- * abandoned anywhere else is deleted. fiber->context is the context that it is at present. */
+ * Invariants: a fiber that is kept has either not begun or stands in rondo_context_exit; one whose context
+ * was abandoned anywhere else is deleted. fiber->context is the context that it is at present. */
 #include <assert.h>
 #include <fenv.h>
 #include <stdint.h>
@@ -26,8 +26,8 @@
 #include "../context.h"
 #include "fiber.h"
 
-/* The modes of the floating-point unit belong to the flow. Fibers promise to keep them, but wine does not, and
- * keeping them twice costs next to nothing. */
+/* The modes of the floating-point unit belong to the flow. Fibers promise to keep them, but wine does not,
+ * and keeping them twice costs next to nothing. */
 struct rondo_modes {
 #if defined(__x86_64__)
     uint32_t mxcsr;
@@ -73,8 +73,8 @@ void rondo_fiber_free(struct rondo_fiber *fiber)
     free(fiber);
 }
 
-/* The longjmp that is built in restores the stack and goes on, without a walk through the frames in between, which
- * nobody needs any more. */
+/* The longjmp that is built in restores the stack and goes on, without a walk through the frames in
+ * between, which nobody needs any more. */
 static void CALLBACK rondo_fiber_main(void *parameter)
 {
     struct rondo_fiber *volatile fiber = parameter;
@@ -103,13 +103,13 @@ static struct rondo_fiber *rondo_fiber_new(size_t size)
 int rondo_context_enter_thread(struct rondo_context *ret_context)
 {
     if (IsThreadAFiber()) { /* the program's own doing: leave it so */
-        *ret_context = (struct rondo_context) {.handle = GetCurrentFiber()};
+        *ret_context = (struct rondo_context){ .handle = GetCurrentFiber() };
         return 0;
     }
     void *handle = ConvertThreadToFiberEx(NULL, FIBER_FLAG_FLOAT_SWITCH);
     if (!handle)
         return RONDO_ENOMEM;
-    *ret_context = (struct rondo_context) {.handle = handle, .converted = true};
+    *ret_context = (struct rondo_context){ .handle = handle, .converted = true };
     return 0;
 }
 
@@ -117,7 +117,7 @@ void rondo_context_leave_thread(struct rondo_context *context)
 {
     if (context->converted)
         ConvertFiberToThread();
-    *context = (struct rondo_context) {0};
+    *context = (struct rondo_context){ 0 };
 }
 
 int rondo_context_make(struct rondo_context *context, struct rondo_stack *stack, size_t reserved,
@@ -129,7 +129,7 @@ int rondo_context_make(struct rondo_context *context, struct rondo_stack *stack,
         stack->fiber = rondo_fiber_new(stack->size);
     if (!stack->fiber)
         return RONDO_ENOMEM;
-    *context = (struct rondo_context) {
+    *context = (struct rondo_context){
         .handle = stack->fiber->handle, .entry = entry, .argument = argument, .stack = stack
     };
     stack->fiber->context = context;
@@ -162,5 +162,5 @@ void rondo_context_destroy(struct rondo_context *context)
         rondo_fiber_free(context->stack->fiber);
         context->stack->fiber = NULL;
     }
-    *context = (struct rondo_context) {0};
+    *context = (struct rondo_context){ 0 };
 }

@@ -2,8 +2,9 @@
 /* Ctrl+C on Windows: a console control handler, which the system calls on a thread of its own.
  *
  * Happy path: watch adds the handler, each Ctrl+C calls notify and counts as handled, unwatch removes it.
- * Failures: RONDO_EBUSY when somebody watches. Windows does not tell whether the program has a handler of its own;
- * the last one added is asked first, so ours wins while it is there and the program's is back afterwards.
+ * Failures: RONDO_EBUSY when somebody watches. Windows does not tell whether the program has a handler of
+ * its own; the last one added is asked first, so ours wins while it is there and the program's is back
+ * afterwards.
  * Invariants: notify is never called once unwatch has returned; both hold the lock. */
 #include <stddef.h>
 
@@ -44,7 +45,8 @@ static bool rondo_interrupt_replace(void (*from)(void *context), void (*notify)(
     return right;
 }
 
-/* The system is called without our lock: it has one of its own, and may hold it while it calls the handler. */
+/* The system is called without our lock: it has one of its own, and may hold it while it calls the handler.
+ * */
 int rondo_interrupt_watch(void (*notify)(void *context), void *context)
 {
     if (!rondo_interrupt_replace(NULL, notify, context))

@@ -2,8 +2,8 @@
 /* Sockets on Windows: platform/socket.h over Winsock 2. Options are in socket_options.c, names in
  * socket_names.c, error numbers in system_error.c.
  *
- * Happy path: every socket made here is overlapped, so that a completion port can serve it, non-blocking, and not
- * inherited by children.
+ * Happy path: every socket made here is overlapped, so that a completion port can serve it, non-blocking,
+ * and not inherited by children.
  * Failures: codes by rondo_error_from_system.
  * Invariants: lengths above what an int holds are cut, which a stream's caller must expect anyway. */
 #include <limits.h>
@@ -71,8 +71,8 @@ static SOCKET rondo_socket_accept_from(SOCKET listener, SOCKET client)
     for (;;) {
         length = sizeof peer;
         SOCKET sock = accept(listener, (struct sockaddr *) &peer, &length);
-        if (sock == INVALID_SOCKET || (peer.sin_port == expected.sin_port &&
-                                       peer.sin_addr.s_addr == expected.sin_addr.s_addr))
+        if (sock == INVALID_SOCKET ||
+            (peer.sin_port == expected.sin_port && peer.sin_addr.s_addr == expected.sin_addr.s_addr))
             return sock;
         closesocket(sock);
     }
@@ -81,10 +81,11 @@ static SOCKET rondo_socket_accept_from(SOCKET listener, SOCKET client)
 /* A listener on a free port of the loopback interface, whose address goes to *@ret_address. */
 static SOCKET rondo_socket_listen_locally(struct sockaddr_in *ret_address)
 {
-    SOCKET sock = WSASocketW(AF_INET, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    SOCKET sock =
+        WSASocketW(AF_INET, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     if (sock == INVALID_SOCKET)
         return INVALID_SOCKET;
-    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct sockaddr_in address = { .sin_family = AF_INET };
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int length = sizeof *ret_address;
     BOOL yes = TRUE;
@@ -124,7 +125,7 @@ int rondo_socket_pair(rondo_socket ret_pair[2])
     SOCKET listener = rondo_socket_listen_locally(&address);
     if (listener == INVALID_SOCKET)
         return rondo_socket_failure();
-    SOCKET pair[2] = {INVALID_SOCKET, INVALID_SOCKET};
+    SOCKET pair[2] = { INVALID_SOCKET, INVALID_SOCKET };
     int code = rondo_socket_connect_pair(listener, &address, pair);
     closesocket(listener);
     for (int i = 0; i < 2; i++) {
@@ -140,7 +141,8 @@ int rondo_socket_pair(rondo_socket ret_pair[2])
 
 int rondo_socket_bind(rondo_socket sock, const rondo_address *address)
 {
-    return bind(sock, rondo_address_sockaddr(address), (int) address->length) == 0 ? 0 : rondo_socket_failure();
+    return bind(sock, rondo_address_sockaddr(address), (int) address->length) == 0 ? 0
+                                                                                   : rondo_socket_failure();
 }
 
 int rondo_socket_listen(rondo_socket sock, int backlog)

@@ -13,22 +13,35 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 
+#include <iphlpapi.h>
+
 #include "../../src/base/memory.h"
+#include "../sockaddr.h"
 #include "../socket.h"
 
 static int rondo_resolver_error(int number)
 {
     switch (number) {
-    case WSATRY_AGAIN: return RONDO_EAI_AGAIN;
-    case WSAEINVAL: return RONDO_EAI_BADFLAGS;
-    case WSANO_RECOVERY: return RONDO_EAI_FAIL;
-    case WSAEAFNOSUPPORT: return RONDO_EAI_FAMILY;
-    case WSA_NOT_ENOUGH_MEMORY: return RONDO_EAI_MEMORY;
-    case WSANO_DATA: return RONDO_EAI_NODATA;
-    case WSAHOST_NOT_FOUND: return RONDO_EAI_NONAME;
-    case WSATYPE_NOT_FOUND: return RONDO_EAI_SERVICE;
-    case WSAESOCKTNOSUPPORT: return RONDO_EAI_SOCKTYPE;
-    default: return rondo_error_from_system(number);
+    case WSATRY_AGAIN:
+        return RONDO_EAI_AGAIN;
+    case WSAEINVAL:
+        return RONDO_EAI_BADFLAGS;
+    case WSANO_RECOVERY:
+        return RONDO_EAI_FAIL;
+    case WSAEAFNOSUPPORT:
+        return RONDO_EAI_FAMILY;
+    case WSA_NOT_ENOUGH_MEMORY:
+        return RONDO_EAI_MEMORY;
+    case WSANO_DATA:
+        return RONDO_EAI_NODATA;
+    case WSAHOST_NOT_FOUND:
+        return RONDO_EAI_NONAME;
+    case WSATYPE_NOT_FOUND:
+        return RONDO_EAI_SERVICE;
+    case WSAESOCKTNOSUPPORT:
+        return RONDO_EAI_SOCKTYPE;
+    default:
+        return rondo_error_from_system(number);
     }
 }
 
@@ -135,4 +148,9 @@ int rondo_socket_reverse(const rondo_address *address, int flags, rondo_nameinfo
         return RONDO_EAI_OVERFLOW;
     *ret_info = info;
     return 0;
+}
+
+uint32_t rondo_interface_number(const char *name)
+{
+    return if_nametoindex(name);
 }

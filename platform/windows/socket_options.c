@@ -12,9 +12,12 @@
 
 #include "../socket.h"
 
-/* Here SO_REUSEADDR would let anybody take the port of a listener away, so it is never on by default; binding after a
- * crash, for which it is on elsewhere, needs no option. */
+/* Here SO_REUSEADDR would let anybody take the port of a listener away, so it is never on by default;
+ * binding after a crash, for which it is on elsewhere, needs no option. */
 const bool rondo_socket_reuse_address_default = false;
+const bool rondo_socket_nodelay_is_inherited = false;
+const int rondo_resolve_passive = AI_PASSIVE;
+const int rondo_resolve_numeric_host = AI_NUMERICHOST;
 
 static int rondo_socket_failure(void)
 {
@@ -24,13 +27,14 @@ static int rondo_socket_failure(void)
 static int rondo_socket_set_flag(rondo_socket sock, int level, int option, bool on)
 {
     int value = on;
-    return setsockopt(sock, level, option, (const char *) &value, sizeof value) == 0 ? 0 : rondo_socket_failure();
+    return setsockopt(sock, level, option, (const char *) &value, sizeof value) == 0 ? 0
+                                                                                     : rondo_socket_failure();
 }
 
 static int rondo_socket_name_by(int(WSAAPI *ask)(SOCKET, struct sockaddr *, int *), rondo_socket sock,
                                 rondo_address *ret_address)
 {
-    rondo_address address = {0};
+    rondo_address address = { 0 };
     int length = sizeof address.storage;
     if (ask(sock, (struct sockaddr *) (void *) address.storage.bytes, &length) != 0)
         return rondo_socket_failure();
@@ -106,7 +110,7 @@ int rondo_socket_set_nodelay(rondo_socket sock)
 
 int rondo_socket_set_linger_reset(rondo_socket sock)
 {
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    struct linger linger = { .l_onoff = 1, .l_linger = 0 };
     return setsockopt(sock, SOL_SOCKET, SO_LINGER, (const char *) &linger, sizeof linger) == 0
                ? 0
                : rondo_socket_failure();

@@ -19,7 +19,7 @@ int rondo_stack_map(struct rondo_stack *ret_stack, size_t size)
     char *block = _aligned_malloc(RONDO_STACK_RESERVABLE, 4096);
     if (!block)
         return RONDO_ENOMEM;
-    *ret_stack = (struct rondo_stack) {.top = block + RONDO_STACK_RESERVABLE, .low = block, .size = size};
+    *ret_stack = (struct rondo_stack){ .top = block + RONDO_STACK_RESERVABLE, .low = block, .size = size };
     return 0;
 }
 
@@ -27,5 +27,5 @@ void rondo_stack_unmap(struct rondo_stack *stack)
 {
     rondo_fiber_free(stack->fiber);
     _aligned_free(stack->low);
-    *stack = (struct rondo_stack) {0};
+    *stack = (struct rondo_stack){ 0 };
 }

@@ -108,7 +108,7 @@ int rondo_thread_start(rondo_thread *ret_thread, void (*entry)(void *context), v
     struct rondo_thread_start *start = malloc(sizeof *start);
     if (!start)
         return RONDO_ENOMEM;
-    *start = (struct rondo_thread_start) {.entry = entry, .context = context};
+    *start = (struct rondo_thread_start){ .entry = entry, .context = context };
     /* Not CreateThread: the C library sets up what it keeps for each thread. */
     uintptr_t handle = _beginthreadex(NULL, 0, rondo_thread_main, start, 0, NULL);
     if (handle) {
@@ -138,8 +138,8 @@ uintptr_t rondo_thread_self(void)
     return GetCurrentThreadId();
 }
 
-/* Windows does not name the first thread of a process, but it is the one that runs the constructors of the program
- * (and of a library that the program is linked to). */
+/* Windows does not name the first thread of a process, but it is the one that runs the constructors of the
+ * program (and of a library that the program is linked to). */
 static DWORD rondo_main_thread;
 
 __attribute__((constructor)) static void rondo_remember_main_thread(void)

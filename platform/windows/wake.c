@@ -18,7 +18,7 @@ int rondo_wake_open(struct rondo_wake *ret_wake)
         code = rondo_socket_pair(pair);
     if (code < 0)
         return code;
-    *ret_wake = (struct rondo_wake) {.reader = pair[0], .writer = pair[1]};
+    *ret_wake = (struct rondo_wake){ .reader = pair[0], .writer = pair[1] };
     return 0;
 }
 
@@ -26,7 +26,7 @@ void rondo_wake_close(struct rondo_wake *wake)
 {
     rondo_socket_close(wake->writer);
     rondo_socket_close(wake->reader);
-    *wake = (struct rondo_wake) {.reader = RONDO_INVALID_SOCKET, .writer = RONDO_INVALID_SOCKET};
+    *wake = (struct rondo_wake){ .reader = RONDO_INVALID_SOCKET, .writer = RONDO_INVALID_SOCKET };
 }
 
 void rondo_wake_signal(const struct rondo_wake *wake)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* platform/context.h: stacks and switching. Each flow writes its steps into a trace, so that a switch to the wrong place
- * shows; values kept in registers, memory and the floating-point unit must survive. */
+/* platform/context.h: stacks and switching. Each flow writes its steps into a trace, so that a switch to
+ * the wrong place shows; values kept in registers, memory and the floating-point unit must survive. */
 #include "platform/context.h"
 
 #include <fenv.h>
@@ -244,7 +244,7 @@ END_TEST
 
 START_TEST(sizes_are_kept)
 {
-    static const size_t sizes[] = {1, 4096, 65536, 100000, 8u << 20};
+    static const size_t sizes[] = { 1, 4096, 65536, 100000, 8u << 20 };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct rondo_stack stack;
         ck_assert_int_eq(rondo_stack_map(&stack, sizes[i]), 0);
@@ -252,7 +252,7 @@ START_TEST(sizes_are_kept)
         ck_assert_uint_eq((uintptr_t) stack.top % 64, 0);
         rondo_stack_unmap(&stack);
     }
-    struct rondo_stack untouched = {.size = 77};
+    struct rondo_stack untouched = { .size = 77 };
     ck_assert_int_eq(rondo_stack_map(&untouched, SIZE_MAX / 4), RONDO_ENOMEM);
     ck_assert_int_eq(rondo_stack_map(&untouched, SIZE_MAX), RONDO_ENOMEM);
     ck_assert_uint_eq(untouched.size, 77);
@@ -274,7 +274,7 @@ START_TEST(reserved_bytes_are_left_alone)
     memset(&flow, 0, sizeof flow);
     flow.home = &home;
     ck_assert_int_eq(rondo_stack_map(&flow.stack, STACK_SIZE), 0);
-    static const size_t reserves[] = {1, 15, 16, 333, 1024, 8};
+    static const size_t reserves[] = { 1, 15, 16, 333, 1024, 8 };
     for (size_t i = 0; i < sizeof reserves / sizeof reserves[0]; i++) {
         unsigned char *mine = (unsigned char *) flow.stack.top - reserves[i];
         memset(mine, 0xa5, reserves[i]);
@@ -350,7 +350,7 @@ static void own_contexts(void *argument)
 
 START_TEST(each_thread_has_its_own)
 {
-    uint64_t totals[3] = {0};
+    uint64_t totals[3] = { 0 };
     support_thread *threads[3];
     for (unsigned i = 0; i < 3; i++)
         threads[i] = support_thread_start(own_contexts, &totals[i]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* platform/context.h on Unix: running over the end of a stack is a fault, seen from the parent of a child that does
- * it; and a switch leaves the signal mask alone. */
+/* platform/context.h on Unix: running over the end of a stack is a fault, seen from the parent of a child
+ * that does it; and a switch leaves the signal mask alone. */
 #define _POSIX_C_SOURCE 200809L
 #include "platform/context.h"
 
@@ -38,8 +38,8 @@ static void touch_guard(void *argument)
     rondo_context_exit(&inner, &home);
 }
 
-/* Run @entry in a child and return the signal that ended it; 0 if it lived. The argument is the stack's lowest byte,
- * or a number that nobody looks at. */
+/* Run @entry in a child and return the signal that ended it; 0 if it lived. The argument is the stack's
+ * lowest byte, or a number that nobody looks at. */
 static int signal_of(void (*entry)(void *argument), bool wants_low)
 {
     struct rondo_stack stack;
@@ -48,7 +48,7 @@ static int signal_of(void (*entry)(void *argument), bool wants_low)
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
-        struct rlimit none = {0, 0};
+        struct rlimit none = { 0, 0 };
         setrlimit(RLIMIT_CORE, &none);
         signal(SIGSEGV, SIG_DFL); /* a sanitizer has a handler there */
         signal(SIGBUS, SIG_DFL);
