@@ -121,7 +121,7 @@ struct rondo_driver_ops {
 
     /* Send without queueing, where the driver thinks that it pays: bytes taken, RONDO_EAGAIN for "submit it", or
      * an error. Only when no SEND is active on the socket. */
-    ptrdiff_t (*try_send)(struct rondo_driver *driver, rondo_socket sock, const void *data, size_t length);
+    ptrdiff_t (*try_send)(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces, size_t count);
 
     /* Close a socket whose ops are idle or cancelled, such that the peer sees an orderly end and no late completion
      * reaches a socket that gets the same number. */

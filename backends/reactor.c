@@ -253,12 +253,17 @@ static void do_recv(struct rondo_reactor *reactor, struct rondo_op *op)
         retire(reactor, op, n);
 }
 
+static inline ptrdiff_t send_pieces(rondo_socket sock, const rondo_bytes *pieces, size_t count)
+{
+    return count == 1 ? rondo_socket_send(sock, pieces[0].data, pieces[0].length)
+                      : rondo_socket_sendv(sock, pieces, count);
+}
+
 static void do_send(struct rondo_reactor *reactor, struct rondo_op *op)
 {
     rondo_bytes pieces[SEND_PIECES];
     size_t count = op->gather(op, pieces, SEND_PIECES);
-    ptrdiff_t n = count == 1 ? rondo_socket_send(op->socket, pieces[0].data, pieces[0].length)
-                             : rondo_socket_sendv(op->socket, pieces, count);
+    ptrdiff_t n = send_pieces(op->socket, pieces, count);
     if (n != RONDO_EAGAIN)
         retire(reactor, op, n);
 }
@@ -350,10 +355,11 @@ int rondo_reactor_submit(struct rondo_driver *driver, struct rondo_op *op)
     return park(reactor, op);
 }
 
-ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const void *data, size_t length)
+ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
+                                 size_t count)
 {
     (void) driver;
-    return rondo_socket_send(sock, data, length);
+    return send_pieces(sock, pieces, count);
 }
 
 void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)

@@ -20,7 +20,8 @@ int rondo_reactor_submit(struct rondo_driver *driver, struct rondo_op *op);
 void rondo_reactor_cancel(struct rondo_driver *driver, struct rondo_op *op);
 void rondo_reactor_pause(struct rondo_driver *driver, struct rondo_op *op);
 void rondo_reactor_resume(struct rondo_driver *driver, struct rondo_op *op);
-ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const void *data, size_t length);
+ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
+                                 size_t count);
 void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock);
 int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct rondo_ready_list *completed);
 void rondo_reactor_wake(struct rondo_driver *driver);

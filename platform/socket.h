@@ -59,6 +59,11 @@ int rondo_socket_set_linger_reset(rondo_socket sock);
 
 /* What create_server does for reuse_address when it was not said. */
 extern const bool rondo_socket_reuse_address_default;
+/* Whether accepted sockets have TCP_NODELAY set when their listener has. */
+extern const bool rondo_socket_nodelay_is_inherited;
+/* The system's AI_PASSIVE and AI_NUMERICHOST, which not every header shows under plain C11. */
+extern const int rondo_resolve_passive;
+extern const int rondo_resolve_numeric_host;
 
 /* --- names: these two block ------------------------------------------------------------------ */
 

@@ -2,11 +2,13 @@
 /* Blocking name resolution by getaddrinfo(3) and getnameinfo(3), with the library's own codes. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../sockaddr.h"
 #include "../socket.h"
 
 static int code_of(int number)
@@ -82,4 +84,9 @@ int rondo_socket_reverse(const rondo_address *address, int flags, rondo_nameinfo
     if (rc == 0)
         *ret_info = info;
     return code_of(rc);
+}
+
+uint32_t rondo_interface_number(const char *name)
+{
+    return if_nametoindex(name);
 }

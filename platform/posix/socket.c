@@ -17,6 +17,13 @@
 #include "../../src/base/error.h"
 
 const bool rondo_socket_reuse_address_default = true;
+#if defined(__linux__)
+const bool rondo_socket_nodelay_is_inherited = true;
+#else
+const bool rondo_socket_nodelay_is_inherited = false;
+#endif
+const int rondo_resolve_passive = AI_PASSIVE;
+const int rondo_resolve_numeric_host = AI_NUMERICHOST;
 
 #if !defined(MSG_NOSIGNAL)
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set on each socket there */

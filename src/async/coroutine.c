@@ -344,11 +344,8 @@ rondo_future *rondo_coroutine_spawn(rondo_loop *loop, rondo_coroutine *function,
                                     rondo_destructor *destroy)
 {
     struct rondo_coroutine_frame *self = make(loop, &call_type, function, context);
-    if (!self) {
-        if (destroy)
-            destroy(context);
+    if (!self)
         return NULL;
-    }
     self->destroy = destroy;
     if (rondo_coroutine_current() && !loop->nesting)
         start(self);

@@ -48,8 +48,8 @@ static inline struct rondo_coroutine_frame *rondo_coroutine_current(void)
 
 /* Run @function as library code. Inside a task, or another coroutine, it starts at once and runs to its first
  * wait inside this call, as awaiting a coroutine does in Python; elsewhere its first step is queued. The future stands
- * for its outcome, its cancellation reaches the coroutine. @context is owned from here on, even on
- * failure: @destroy (may be NULL) is called once when the coroutine has ended. NULL with an error. */
+ * for its outcome, its cancellation reaches the coroutine. @destroy (may be NULL) is called once with @context when the
+ * coroutine has ended. NULL with an error: the context is still the caller's. */
 rondo_future *rondo_coroutine_spawn(rondo_loop *loop, rondo_coroutine *function, void *context,
                                     rondo_destructor *destroy);
 

@@ -41,6 +41,13 @@ struct rondo_waiter {
     rondo_future *future;
 };
 
+/* A future that holds itself until others are done (gather, shield). Where they never will be, it and they hold each
+ * other: let_go ends that when the loop is freed. */
+struct rondo_holder {
+    struct rondo_link link; /* in loop->gathers; removed at dispose */
+    void (*let_go)(struct rondo_holder *self);
+};
+
 /* The memory of a future of type @type in the first bytes of a block of @size; NULL with an error. */
 rondo_future *rondo_future_make(rondo_loop *loop, const struct rondo_future_type *type, size_t size);
 void rondo_future_init(rondo_future *future, rondo_loop *loop, const struct rondo_future_type *type);

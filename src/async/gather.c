@@ -15,7 +15,7 @@ struct member {
 
 struct gather {
     rondo_future future;
-    struct rondo_link link; /* in loop->gathers */
+    struct rondo_holder holder;
     rondo_outcome *outcomes; /* the caller's; may be NULL */
     rondo_future **futures;  /* as given, with repetitions; a reference each */
     struct member *members;  /* each future once */
@@ -40,7 +40,7 @@ static bool gather_cancel(rondo_future *future)
 static void gather_dispose(rondo_future *future)
 {
     struct gather *self = rondo_container(future, struct gather, future);
-    rondo_link_remove(&self->link);
+    rondo_link_remove(&self->holder.link);
     for (size_t i = 0; i < self->count; i++)
         rondo_future_unref(self->futures[i]);
     rondo_release(&future->loop->allocator, self->futures);
@@ -105,13 +105,25 @@ static int check_members(rondo_loop *loop, rondo_future *const *futures, size_t 
     return 0;
 }
 
+/* A member that nobody will ever complete holds its gather, and the gather holds the member. */
+static void let_go(struct rondo_holder *holder)
+{
+    struct gather *self = rondo_container(holder, struct gather, holder);
+    rondo_future_ref(&self->future);
+    for (size_t i = 0; i < self->member_count; i++)
+        if (!rondo_future_is_done(self->members[i].waiter.future) && rondo_waiter_remove(&self->members[i].waiter))
+            rondo_future_unref(&self->future);
+    rondo_future_unref(&self->future);
+}
+
 static struct gather *make(rondo_loop *loop, size_t count)
 {
     rondo_future *future = rondo_future_make(loop, &gather_type, sizeof(struct gather));
     if (!future)
         return NULL;
     struct gather *self = rondo_container(future, struct gather, future);
-    rondo_link_append(&loop->gathers, &self->link);
+    self->holder.let_go = let_go;
+    rondo_link_append(&loop->gathers, &self->holder.link);
     if (!count)
         return self;
     self->futures = rondo_allocate(&loop->allocator, count * sizeof(*self->futures));
@@ -165,19 +177,11 @@ rondo_future *rondo_gather(rondo_loop *loop, rondo_future *const *futures, size_
     return &self->future;
 }
 
-/* A member that nobody will ever complete holds its gather, and the gather holds the member. */
 void rondo_gathers_free(rondo_loop *loop)
 {
-    struct rondo_link *link = loop->gathers.next;
-    while (link != &loop->gathers) {
-        struct gather *self = rondo_container(link, struct gather, link);
-        link = link->next;
-        rondo_future_ref(&self->future);
-        for (size_t i = 0; i < self->member_count; i++)
-            if (!rondo_future_is_done(self->members[i].waiter.future)
-                && rondo_waiter_remove(&self->members[i].waiter))
-                rondo_future_unref(&self->future);
-        link = self->link.next;
-        rondo_future_unref(&self->future);
+    while (!rondo_link_is_alone(&loop->gathers)) {
+        struct rondo_holder *holder = rondo_container(loop->gathers.next, struct rondo_holder, link);
+        rondo_link_remove(&holder->link);
+        holder->let_go(holder);
     }
 }

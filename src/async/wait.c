@@ -165,7 +165,10 @@ rondo_future *rondo_wait(rondo_loop *loop, rondo_future *const *futures, size_t 
         return NULL;
     call->timeout = timeout;
     call->until = until;
-    return rondo_coroutine_spawn(loop, run_wait, call, drop_wait_context);
+    rondo_future *future = rondo_coroutine_spawn(loop, run_wait, call, drop_wait_context);
+    if (!future)
+        drop_wait(call);
+    return future;
 }
 
 /* --- wait_for -------------------------------------------------------------------------------------- */
@@ -290,13 +293,17 @@ rondo_future *rondo_wait_for(rondo_future *future, rondo_ns timeout)
     call->future = future;
     call->release = release;
     call->timeout = timeout;
-    return rondo_coroutine_spawn(loop, run_wait_for, call, drop_wait_for);
+    rondo_future *outcome = rondo_coroutine_spawn(loop, run_wait_for, call, drop_wait_for);
+    if (!outcome)
+        drop_wait_for(call);
+    return outcome;
 }
 
 /* --- shield ------------------------------------------------------------------------------------------ */
 
 struct shield {
     rondo_future future; /* the outer one */
+    struct rondo_holder holder;
     struct rondo_waiter waiter;
     rondo_future *inner;
 };
@@ -304,8 +311,17 @@ struct shield {
 static void shield_dispose(rondo_future *future)
 {
     struct shield *self = rondo_container(future, struct shield, future);
+    rondo_link_remove(&self->holder.link);
     rondo_future_unref(self->inner);
     rondo_future_dispose(future);
+}
+
+/* The inner future, which nobody will ever complete, holds the outer one, and that holds it. */
+static void shield_let_go(struct rondo_holder *holder)
+{
+    struct shield *self = rondo_container(holder, struct shield, holder);
+    if (!rondo_future_is_done(self->inner) && rondo_waiter_remove(&self->waiter))
+        rondo_future_unref(&self->future);
 }
 
 /* asyncio lets go of the inner future in a callback of the outer one, which changes nothing that can be seen. */
@@ -348,6 +364,8 @@ rondo_future *rondo_shield(rondo_future *future)
     }
     struct shield *self = rondo_container(outer, struct shield, future);
     self->inner = future;
+    self->holder.let_go = shield_let_go;
+    rondo_link_append(&future->loop->gathers, &self->holder.link);
     self->waiter.ready.run = run_inner_done;
     rondo_waiter_add(&self->waiter, future);
     return rondo_future_ref(outer);

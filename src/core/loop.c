@@ -138,6 +138,7 @@ int rondo_loop_free(rondo_loop *loop)
     rondo_net_free(loop);
     rondo_gathers_free(loop);
     rondo_coroutines_free(loop);
+    rondo_chunk_pool_free(&loop->chunks, &allocator);
     rondo_slots_free(&loop->slots, &allocator);
     rondo_heap_free(&loop->timers, &allocator);
     rondo_inbox_free(&loop->inbox, &allocator);

@@ -10,6 +10,7 @@
 #include <rondo/task.h>
 
 #include "../../backends/driver.h"
+#include "../base/chunk.h"
 #include "../base/container.h"
 #include "../base/error.h"
 #include "../base/heap.h"
@@ -58,6 +59,7 @@ struct rondo_loop {
     rondo_task_factory *task_factory;
     void *task_factory_user;
     uint32_t gather_stamp;
+    struct rondo_chunk_pool chunks;
 
     /* --- seldom */
     atomic_bool interrupted; /* the user wants the program to end; set with a wake from a signal handler */
@@ -71,7 +73,6 @@ struct rondo_loop {
     uintptr_t thread;  /* that runs it, while it runs */
     uintptr_t process; /* that made it */
     char raised_message[256];
-    void *extra_info;  /* src/net's scratch for rondo_transport_get_extra_info */
 
     struct rondo_inbox inbox;
 };

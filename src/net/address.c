@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* Addresses as values: from text and to text. The system's structures come through platform/sockaddr.h. */
+#include <rondo/address.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../platform/sockaddr.h"
+#include "../base/error.h"
+
+int rondo_address_from_sockaddr(rondo_address *ret_address, const struct sockaddr *sockaddr, size_t length)
+{
+    if (!ret_address || (!sockaddr && length) || length > sizeof ret_address->storage.bytes)
+        return rondo_fail(RONDO_EINVAL, "no address, or one that is too long");
+    memset(ret_address, 0, sizeof *ret_address);
+    if (length)
+        memcpy(ret_address->storage.bytes, sockaddr, length);
+    ret_address->length = (uint32_t) length;
+    return 0;
+}
+
+/* The number of an interface after '%', by name or number; 0 for none. */
+static bool read_scope(const char *text, uint32_t *ret_scope)
+{
+    if (!*text)
+        return false;
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    *ret_scope = *end ? rondo_interface_number(text) : (uint32_t) number;
+    return *ret_scope != 0;
+}
+
+static int from_ipv6(rondo_address *ret_address, const char *host, int port)
+{
+    char digits[INET6_ADDRSTRLEN];
+    const char *percent = strchr(host, '%');
+    size_t length = percent ? (size_t) (percent - host) : strlen(host);
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t) port) };
+    uint32_t scope = 0;
+    if (length >= sizeof digits || (percent && !read_scope(percent + 1, &scope)))
+        return RONDO_EINVAL;
+    memcpy(digits, host, length);
+    digits[length] = '\0';
+    address.sin6_scope_id = scope;
+    if (inet_pton(AF_INET6, digits, &address.sin6_addr) != 1)
+        return RONDO_EINVAL;
+    return rondo_address_from_sockaddr(ret_address, (struct sockaddr *) (void *) &address, sizeof address);
+}
+
+int rondo_address_from_numeric(rondo_address *ret_address, const char *host, int port)
+{
+    if (!ret_address || !host || port < 0 || port > 65535)
+        return rondo_fail(RONDO_EINVAL, "no host given, or the port is not 0 to 65535");
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t) port) };
+    if (inet_pton(AF_INET, host, &address.sin_addr) == 1)
+        return rondo_address_from_sockaddr(ret_address, (struct sockaddr *) (void *) &address, sizeof address);
+    if (from_ipv6(ret_address, host, port) == 0)
+        return 0;
+    return rondo_fail(RONDO_EINVAL, "'%s' is no numeric address", host);
+}
+
+/* --- asking ---------------------------------------------------------------------------------------- */
+
+int rondo_address_family(const rondo_address *address)
+{
+    if (!address || address->length < sizeof(((struct sockaddr *) 0)->sa_family))
+        return 0;
+    return rondo_address_sockaddr(address)->sa_family;
+}
+
+static const struct sockaddr_in *as_ipv4(const rondo_address *address)
+{
+    return (const struct sockaddr_in *) (const void *) address->storage.bytes;
+}
+
+static const struct sockaddr_in6 *as_ipv6(const rondo_address *address)
+{
+    return (const struct sockaddr_in6 *) (const void *) address->storage.bytes;
+}
+
+int rondo_address_port(const rondo_address *address)
+{
+    switch (rondo_address_family(address)) {
+    case AF_INET:
+        return ntohs(as_ipv4(address)->sin_port);
+    case AF_INET6:
+        return ntohs(as_ipv6(address)->sin6_port);
+    default:
+        return -1;
+    }
+}
+
+/* Copy @length bytes of @text, cut and ended; returns the length it would have. */
+static size_t give_text(const char *text, size_t length, char *ret_text, size_t capacity)
+{
+    if (ret_text && capacity) {
+        size_t kept = length < capacity ? length : capacity - 1;
+        memcpy(ret_text, text, kept);
+        ret_text[kept] = '\0';
+    }
+    return length;
+}
+
+/* A path, or an abstract name with '@' for each NUL. */
+static size_t give_path(const rondo_address *address, char *ret_text, size_t capacity)
+{
+    size_t start = RONDO_SOCKADDR_PATH_OFFSET;
+    if (address->length <= start)
+        return give_text("", 0, ret_text, capacity);
+    char path[sizeof address->storage.bytes];
+    size_t length = address->length - start;
+    memcpy(path, address->storage.bytes + start, length);
+    const char *end = path[0] ? memchr(path, '\0', length) : NULL;
+    if (end)
+        length = (size_t) (end - path);
+    for (size_t i = 0; i < length; i++)
+        if (!path[i])
+            path[i] = '@';
+    return give_text(path, length, ret_text, capacity);
+}
+
+size_t rondo_address_host(const rondo_address *address, char *ret_text, size_t capacity)
+{
+    char text[INET6_ADDRSTRLEN + 16] = "";
+    switch (rondo_address_family(address)) {
+    case AF_INET:
+        inet_ntop(AF_INET, &as_ipv4(address)->sin_addr, text, sizeof text);
+        break;
+    case AF_INET6:
+        inet_ntop(AF_INET6, &as_ipv6(address)->sin6_addr, text, INET6_ADDRSTRLEN);
+        if (as_ipv6(address)->sin6_scope_id)
+            snprintf(text + strlen(text), 16, "%%%lu", (unsigned long) as_ipv6(address)->sin6_scope_id);
+        break;
+    case AF_UNIX:
+        return give_path(address, ret_text, capacity);
+    default:
+        break;
+    }
+    return give_text(text, strlen(text), ret_text, capacity);
+}
+
+size_t rondo_address_format(const rondo_address *address, char *ret_text, size_t capacity)
+{
+    char host[sizeof(rondo_address)];
+    rondo_address_host(address, host, sizeof host);
+    char text[sizeof host + 16];
+    int family = rondo_address_family(address);
+    if (family == AF_INET6)
+        snprintf(text, sizeof text, "[%s]:%d", host, rondo_address_port(address));
+    else if (family == AF_INET)
+        snprintf(text, sizeof text, "%s:%d", host, rondo_address_port(address));
+    else
+        snprintf(text, sizeof text, "%s", host);
+    return give_text(text, strlen(text), ret_text, capacity);
+}
+
+bool rondo_address_equal(const rondo_address *left, const rondo_address *right)
+{
+    return left && right && left->length == right->length
+           && memcmp(left->storage.bytes, right->storage.bytes, left->length) == 0;
+}

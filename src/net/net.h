@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of src/net share: the transport behind the public calls, the stream, the server. */
+#ifndef RONDO_NET_NET_H
+#define RONDO_NET_NET_H
+
+#include <rondo/connection.h>
+#include <rondo/server.h>
+#include <rondo/transport.h>
+
+#include "../../platform/socket.h"
+#include "../base/chunk.h"
+#include "../core/loop.h"
+
+struct rondo_protocol {
+    const rondo_protocol_ops *ops;
+    rondo_transport *transport;
+    uint32_t references;
+    _Alignas(16) unsigned char data[];
+};
+
+/* --- transports -------------------------------------------------------------------------------- */
+
+/* What differs between kinds of transports. Those of one direction leave the other's functions NULL. */
+struct rondo_transport_type {
+    int (*write)(rondo_transport *transport, const rondo_bytes *pieces, size_t count);
+    int (*write_eof)(rondo_transport *transport);
+    void (*close)(rondo_transport *transport);
+    void (*abort)(rondo_transport *transport, int error);
+    void (*pause_reading)(rondo_transport *transport);
+    void (*resume_reading)(rondo_transport *transport);
+    size_t (*buffer_size)(const rondo_transport *transport);
+    void (*protocol_changed)(rondo_transport *transport);
+    void (*dispose)(rondo_transport *transport);
+};
+
+struct rondo_transport {
+    const struct rondo_transport_type *type;
+    rondo_loop *loop;
+    rondo_protocol *protocol; /* a reference until connection_lost has returned, then NULL */
+    rondo_server *server;     /* that accepted it, or NULL */
+    struct rondo_link link;   /* in loop->transports until connection_lost has returned */
+    size_t high;
+    size_t low;
+    uint32_t references; /* one is the loop's */
+    rondo_socket sock;
+    bool is_closing;
+    bool is_read_paused;
+    bool is_write_paused; /* pause_writing was called */
+    bool has_eof;         /* write_eof was called */
+    unsigned char *peer;  /* the peer's address as it was at the start: its length, then its bytes; may be NULL */
+};
+
+void rondo_transport_init(rondo_transport *transport, const struct rondo_transport_type *type, rondo_loop *loop,
+                          rondo_socket sock, rondo_protocol *protocol);
+/* Remember the peer; @peer may be NULL or empty: it is asked of the socket. Not having one is no failure. */
+void rondo_transport_note_peer(rondo_transport *transport, const rondo_address *peer);
+/* Flow control: call pause_writing or resume_writing where the buffered size asks for it. */
+void rondo_transport_maybe_pause(rondo_transport *transport);
+void rondo_transport_maybe_resume(rondo_transport *transport);
+
+/* The callback of the protocol that has just returned may have failed: reports it with @message, transport and
+ * protocol. Returns its code, 0 for none. */
+int rondo_transport_callback_failed(rondo_transport *transport, const char *message);
+
+/* Release what the base holds; the end of every dispose. */
+void rondo_transport_dispose(rondo_transport *transport);
+
+/* --- the stream --------------------------------------------------------------------------------- */
+
+/* Make the transport of a connected socket and queue connection_made and the start of reading, and, if @waiter is
+ * not NULL, its completion with the transport behind them (a reference is taken). Takes over @sock and the
+ * reference to @protocol, unless it returns NULL (RONDO_ENOMEM). */
+rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol, rondo_server *server,
+                                  const rondo_address *peer, rondo_future *waiter);
+
+/* Call @factory; NULL with the error it raised, or RONDO_ETYPE if it gave none. */
+rondo_protocol *rondo_protocol_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context);
+
+/* --- servers ------------------------------------------------------------------------------------ */
+
+/* A transport of the server begins and ends. */
+void rondo_server_attach(rondo_server *server);
+void rondo_server_detach(rondo_server *server);
+/* A descriptor of this process was closed: listeners that rest for want of one go on. */
+void rondo_servers_descriptor_freed(rondo_loop *loop);
+
+/* --- names -------------------------------------------------------------------------------------- */
+
+/* Inside a coroutine: look @query up through the loop's resolver; a numeric host with a numeric port is answered without it,
+ * and without giving way. The answer is owned; an empty one is RONDO_EAI_NODATA. */
+int rondo_resolve_await(rondo_loop *loop, const rondo_addrinfo_query *query, rondo_addrinfo **ret_info);
+
+void rondo_resolvers_close(rondo_loop *loop);
+
+#endif

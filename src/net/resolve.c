@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+/* Name resolution on threads of its own.
+ *
+ * The happy path: a job is queued, a thread of the loop's pool takes it, asks the system, and posts it back to the loop, where its
+ * future is completed. A job that nobody waits for any more is dropped when it comes back; one that comes back after
+ * the loop was closed is dropped by its thread. Failures: the resolver's codes; no thread could be started.
+ * Invariants: the pool lives until the loop has left it and every thread has ended; a job's future is touched on the
+ * loop's thread only. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../platform/sockaddr.h"
+#include "../async/coroutine.h"
+#include "net.h"
+
+#define MOST_THREADS 4u
+
+struct job {
+    struct job *next;      /* in the pool's queue */
+    struct rondo_link link; /* in the pool's ring of all jobs */
+    struct rondo_resolver_pool *pool;
+    rondo_future *future; /* NULL once abandoned */
+    char *host;
+    char *service;
+    rondo_addrinfo_query query;
+    bool is_orphan; /* done, but the closing loop took no letters: the loop frees it */
+    bool is_reverse;
+    rondo_address address; /* of a reverse lookup */
+    int flags;
+    int code;
+    rondo_addrinfo *info;
+    rondo_nameinfo *name;
+};
+
+struct rondo_resolver_pool {
+    rondo_mutex mutex;
+    rondo_condition condition;
+    rondo_loop *loop; /* NULL once it has left */
+    struct job *head;
+    struct job **tail;
+    struct rondo_link jobs;
+    unsigned threads; /* alive */
+    unsigned idle;
+    unsigned most;
+};
+
+/* The pool and its jobs outlive the loop and its allocator: plain memory. */
+static const rondo_allocator *const memory = &rondo_allocator_default;
+
+/* --- answers ---------------------------------------------------------------------------------------- */
+
+rondo_addrinfo *rondo_addrinfo_new(size_t count)
+{
+    rondo_addrinfo *info = rondo_allocate_zeroed(memory, sizeof(*info));
+    rondo_addrinfo_entry *entries = info ? rondo_allocate_zeroed(memory, (count ? count : 1) * sizeof(*entries)) : NULL;
+    if (!entries) {
+        rondo_release(memory, info);
+        rondo_fail(RONDO_ENOMEM, NULL);
+        return NULL;
+    }
+    info->count = count;
+    info->entries = entries;
+    return info;
+}
+
+void rondo_addrinfo_free(rondo_addrinfo *info)
+{
+    if (!info)
+        return;
+    free(info->canonical_name); /* by strdup, as in a resolver of the program's own */
+    rondo_release(memory, info->entries);
+    rondo_release(memory, info);
+}
+
+static void free_info(void *info)
+{
+    rondo_addrinfo_free(info);
+}
+
+static void free_name(void *name)
+{
+    rondo_release(memory, name);
+}
+
+/* --- jobs ------------------------------------------------------------------------------------------- */
+
+static void free_job(struct job *job)
+{
+    rondo_release(memory, job->host);
+    rondo_release(memory, job->service);
+    rondo_addrinfo_free(job->info);
+    rondo_release(memory, job->name);
+    rondo_release(memory, job);
+}
+
+static void free_pool(struct rondo_resolver_pool *pool)
+{
+    rondo_condition_destroy(&pool->condition);
+    rondo_mutex_destroy(&pool->mutex);
+    rondo_release(memory, pool);
+}
+
+/* The letter's destructor: after finish_job, or without it when the loop was closed over the letter. */
+static void drop_job(void *context)
+{
+    struct job *job = context;
+    rondo_mutex_lock(&job->pool->mutex);
+    rondo_link_remove(&job->link);
+    rondo_mutex_unlock(&job->pool->mutex);
+    rondo_future_unref(job->future);
+    free_job(job);
+}
+
+static void finish_job(void *context)
+{
+    struct job *job = context;
+    if (!job->future || rondo_future_done(job->future))
+        return;
+    if (job->code < 0) {
+        rondo_future_fail(job->future, job->code, NULL);
+    } else if (job->is_reverse) {
+        rondo_future_finish(job->future, 0, job->name, free_name);
+        job->name = NULL;
+    } else {
+        rondo_future_finish(job->future, 0, job->info, free_info);
+        job->info = NULL;
+    }
+}
+
+static void do_job(struct job *job)
+{
+    if (!job->is_reverse) {
+        job->code = rondo_socket_resolve(&job->query, &job->info);
+        return;
+    }
+    job->name = rondo_allocate_zeroed(memory, sizeof(*job->name));
+    job->code = job->name ? rondo_socket_reverse(&job->address, job->flags, job->name) : RONDO_ENOMEM;
+}
+
+/* Called with the mutex held. False: the loop is gone, or takes no letters. */
+static bool post_job(struct rondo_resolver_pool *pool, struct job *job)
+{
+    rondo_call call = { .size = sizeof call, .callback = finish_job, .context = job, .destroy = drop_job,
+                        .name = "getaddrinfo" };
+    return pool->loop && rondo_loop_call_threadsafe(pool->loop, &call, NULL) == 0;
+}
+
+static struct job *take_job(struct rondo_resolver_pool *pool)
+{
+    while (pool->loop && !pool->head) {
+        pool->idle++;
+        rondo_condition_wait(&pool->condition, &pool->mutex);
+        pool->idle--;
+    }
+    struct job *job = pool->head;
+    if (job && !(pool->head = job->next))
+        pool->tail = &pool->head;
+    return job;
+}
+
+/* With the mutex held: nobody will hear of it. */
+static void discard_job(struct job *job)
+{
+    if (job->future) { /* a future is let go on the loop's thread only */
+        job->is_orphan = true;
+        return;
+    }
+    rondo_link_remove(&job->link);
+    free_job(job);
+}
+
+static void run_thread(void *context)
+{
+    struct rondo_resolver_pool *pool = context;
+    rondo_mutex_lock(&pool->mutex);
+    struct job *job;
+    while ((job = take_job(pool))) {
+        rondo_mutex_unlock(&pool->mutex);
+        do_job(job);
+        rondo_mutex_lock(&pool->mutex);
+        if (!post_job(pool, job))
+            discard_job(job);
+    }
+    bool is_last = --pool->threads == 0 && !pool->loop;
+    rondo_mutex_unlock(&pool->mutex);
+    if (is_last)
+        free_pool(pool);
+}
+
+/* --- the pool ---------------------------------------------------------------------------------------- */
+
+static struct rondo_resolver_pool *pool_of(rondo_loop *loop)
+{
+    if (loop->resolvers)
+        return loop->resolvers;
+    struct rondo_resolver_pool *pool = rondo_allocate_zeroed(memory, sizeof(*pool));
+    if (!pool || rondo_mutex_init(&pool->mutex) < 0) {
+        rondo_release(memory, pool);
+        rondo_fail(RONDO_ENOMEM, NULL);
+        return NULL;
+    }
+    if (rondo_condition_init(&pool->condition) < 0) {
+        rondo_mutex_destroy(&pool->mutex);
+        rondo_release(memory, pool);
+        rondo_fail(RONDO_ENOMEM, NULL);
+        return NULL;
+    }
+    pool->loop = loop;
+    pool->tail = &pool->head;
+    pool->most = loop->options.resolver_threads ? loop->options.resolver_threads : MOST_THREADS;
+    rondo_link_init(&pool->jobs);
+    loop->resolvers = pool;
+    return pool;
+}
+
+/* One more thread where nobody is idle; with the mutex held. Fails only if there is no thread at all. */
+static int ensure_thread(struct rondo_resolver_pool *pool)
+{
+    if (pool->idle || pool->threads >= pool->most)
+        return 0;
+    rondo_thread thread;
+    int rc = rondo_thread_start(&thread, run_thread, pool);
+    if (rc < 0)
+        return pool->threads ? 0 : rondo_fail(rc, "no thread for name resolution could be started");
+    rondo_thread_detach(&thread);
+    pool->threads++;
+    return 0;
+}
+
+static int queue_job(struct rondo_resolver_pool *pool, struct job *job)
+{
+    rondo_mutex_lock(&pool->mutex);
+    int rc = ensure_thread(pool);
+    if (rc == 0) {
+        job->pool = pool;
+        rondo_link_append(&pool->jobs, &job->link);
+        job->next = NULL;
+        *pool->tail = job;
+        pool->tail = &job->next;
+        rondo_condition_signal(&pool->condition);
+    }
+    rondo_mutex_unlock(&pool->mutex);
+    return rc;
+}
+
+static void leave_pool(struct rondo_resolver_pool *pool)
+{
+    rondo_mutex_lock(&pool->mutex);
+    pool->loop = NULL;
+    for (struct rondo_link *link = pool->jobs.next; link != &pool->jobs;) {
+        struct job *job = rondo_container(link, struct job, link);
+        link = link->next;
+        rondo_future_unref(job->future);
+        job->future = NULL;
+        if (job->is_orphan)
+            discard_job(job);
+    }
+    while (pool->head) { /* nobody has begun these */
+        struct job *job = pool->head;
+        pool->head = job->next;
+        rondo_link_remove(&job->link);
+        free_job(job);
+    }
+    pool->tail = &pool->head;
+    rondo_condition_broadcast(&pool->condition);
+    bool is_last = pool->threads == 0;
+    rondo_mutex_unlock(&pool->mutex);
+    if (is_last)
+        free_pool(pool);
+}
+
+void rondo_resolvers_close(rondo_loop *loop)
+{
+    if (loop->resolvers)
+        leave_pool(loop->resolvers);
+    loop->resolvers = NULL;
+}
+
+/* Start @job, whose memory it takes over; the future is the caller's. */
+static rondo_future *start_job(rondo_loop *loop, struct job *job)
+{
+    struct rondo_resolver_pool *pool = pool_of(loop);
+    rondo_future *future = pool ? rondo_future_new(loop) : NULL;
+    if (future) {
+        job->future = rondo_future_ref(future);
+        if (queue_job(pool, job) == 0)
+            return future;
+        rondo_future_unref(job->future);
+        rondo_future_unref(future);
+    }
+    free_job(job);
+    return NULL;
+}
+
+/* --- getaddrinfo, getnameinfo -------------------------------------------------------------------------- */
+
+static bool is_number(const char *service)
+{
+    return !service || service[strspn(service, "0123456789")] == '\0';
+}
+
+static bool is_numeric_host(const char *host)
+{
+    rondo_address address;
+    return host && *host && !strchr(host, '%') && rondo_address_from_numeric(&address, host, 0) == 0;
+}
+
+/* The system needs no time to answer numbers. */
+static rondo_future *answer_numeric(rondo_loop *loop, const rondo_addrinfo_query *query)
+{
+    rondo_addrinfo_query numeric = *query;
+    numeric.flags |= rondo_resolve_numeric_host;
+    rondo_addrinfo *info = NULL;
+    int rc = rondo_socket_resolve(&numeric, &info);
+    rondo_future *future = rondo_future_new(loop);
+    if (!future)
+        rondo_addrinfo_free(info);
+    else if (rc < 0)
+        rondo_future_fail(future, rc, NULL);
+    else
+        rondo_future_finish(future, 0, info, free_info);
+    return future;
+}
+
+static struct job *make_job(const rondo_addrinfo_query *query)
+{
+    struct job *job = rondo_allocate_zeroed(memory, sizeof(*job));
+    if (!job)
+        return NULL;
+    job->query = *query;
+    job->query.host = job->host = rondo_duplicate_text(memory, query->host);
+    job->query.service = job->service = rondo_duplicate_text(memory, query->service);
+    if ((query->host && !job->host) || (query->service && !job->service)) {
+        free_job(job);
+        return NULL;
+    }
+    return job;
+}
+
+static rondo_future *ask_program(rondo_loop *loop, const rondo_addrinfo_query *query)
+{
+    rondo_resolver *resolver = loop->resolver;
+    loop->resolver = NULL; /* a lookup that it makes itself is the system's */
+    rondo_future *future = resolver(loop, query, loop->resolver_user);
+    loop->resolver = resolver;
+    const char *message;
+    int code = rondo_loop_take_raised(loop, &message);
+    if (!future && code)
+        rondo_fail_text(code, message);
+    return future;
+}
+
+rondo_future *rondo_getaddrinfo(rondo_loop *loop, const rondo_addrinfo_query *query)
+{
+    if (rondo_loop_check(loop) < 0)
+        return NULL;
+    if (!query || query->size < sizeof *query) {
+        rondo_fail(RONDO_EINVAL, "no query given, or its size is not set");
+        return NULL;
+    }
+    if (loop->resolver)
+        return ask_program(loop, query);
+    if (is_numeric_host(query->host) && is_number(query->service))
+        return answer_numeric(loop, query);
+    struct job *job = make_job(query);
+    if (!job) {
+        rondo_fail(RONDO_ENOMEM, NULL);
+        return NULL;
+    }
+    return start_job(loop, job);
+}
+
+int rondo_await_addrinfo(rondo_future *future, rondo_addrinfo **ret_info)
+{
+    void *info = NULL;
+    int rc = rondo_await(future, &info);
+    if (rc < 0)
+        return rc;
+    if (ret_info)
+        *ret_info = info;
+    else
+        rondo_addrinfo_free(info);
+    return 0;
+}
+
+int rondo_loop_set_resolver(rondo_loop *loop, rondo_resolver *resolver, void *user)
+{
+    if (!loop)
+        return rondo_fail(RONDO_EINVAL, "no loop given");
+    loop->resolver = resolver;
+    loop->resolver_user = user;
+    return 0;
+}
+
+rondo_future *rondo_getnameinfo(rondo_loop *loop, const rondo_address *address, int flags)
+{
+    if (rondo_loop_check(loop) < 0)
+        return NULL;
+    if (!address || !address->length) {
+        rondo_fail(RONDO_EINVAL, "no address given");
+        return NULL;
+    }
+    struct job *job = rondo_allocate_zeroed(memory, sizeof(*job));
+    if (!job) {
+        rondo_fail(RONDO_ENOMEM, NULL);
+        return NULL;
+    }
+    job->is_reverse = true;
+    job->address = *address;
+    job->flags = flags;
+    return start_job(loop, job);
+}
+
+int rondo_await_nameinfo(rondo_future *future, rondo_nameinfo *ret_info)
+{
+    void *name = NULL;
+    int rc = rondo_await(future, &name);
+    if (rc < 0)
+        return rc;
+    if (ret_info)
+        *ret_info = *(rondo_nameinfo *) name;
+    free_name(name);
+    return 0;
+}
+
+/* --- for connections and servers ----------------------------------------------------------------------- */
+
+static int answer_address(const rondo_addrinfo_query *query, rondo_addrinfo **ret_info)
+{
+    long port = query->service && *query->service ? strtol(query->service, NULL, 10) : 0;
+    rondo_address address;
+    int rc = rondo_address_from_numeric(&address, query->host, port <= 65535 ? (int) port : -1);
+    if (rc < 0)
+        return rc;
+    rondo_addrinfo *info = rondo_addrinfo_new(1);
+    if (!info)
+        return RONDO_ENOMEM;
+    info->entries[0] = (rondo_addrinfo_entry){ rondo_address_family(&address), query->type, query->proto, address };
+    *ret_info = info;
+    return 0;
+}
+
+/* asyncio's _ipaddr_info: such a host never sees the resolver. */
+static bool needs_no_resolver(const rondo_addrinfo_query *query)
+{
+    rondo_address address;
+    if (!is_numeric_host(query->host) || !is_number(query->service))
+        return false;
+    rondo_address_from_numeric(&address, query->host, 0);
+    return !query->family || query->family == rondo_address_family(&address);
+}
+
+int rondo_resolve_await(rondo_loop *loop, const rondo_addrinfo_query *query, rondo_addrinfo **ret_info)
+{
+    if (needs_no_resolver(query))
+        return answer_address(query, ret_info);
+    rondo_addrinfo *info = NULL;
+    int rc = rondo_await_addrinfo(rondo_getaddrinfo(loop, query), &info);
+    if (rc < 0)
+        return rc;
+    if (!info || info->count == 0) {
+        rondo_addrinfo_free(info);
+        return rondo_fail(RONDO_EAI_NODATA, "getaddrinfo() returned empty list");
+    }
+    *ret_info = info;
+    return 0;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* The stream transport: its making and its end. Reading and writing have files of their own.
+ *
+ * The happy path: made -> connection_made, start of reading (two nodes, queued in that order) -> data ... -> close: the
+ * output is flushed -> connection_lost from a node -> the socket is closed -> one pass of grace -> the memory goes
+ * once the last reference is given back. Failures: an I/O error or a failing callback ends it with that error; abort ends it
+ * with 0. All of them go through rondo_stream_fail. Invariants: connection_lost is called exactly once, from OPEN
+ * through LOST_QUEUED to LOST, and nothing is called after it; the place of connection_lost in the queue is fixed when the end
+ * is decided, and does not wait for operations that were cancelled: those hold the memory and nothing else. */
+#include "stream.h"
+
+#include <assert.h>
+
+static void run_grace(struct rondo_ready *node, struct rondo_core *core);
+
+static void stream_dispose(rondo_transport *transport)
+{
+    struct rondo_stream *stream = rondo_stream_of(transport);
+    assert(!rondo_op_is_active(&stream->recv) && !rondo_op_is_active(&stream->send));
+    rondo_chunks_consume(&stream->out, &transport->loop->chunks, &transport->loop->allocator, stream->out.size);
+    rondo_stream_held_free(stream);
+    rondo_transport_dispose(transport);
+}
+
+/* --- the end ---------------------------------------------------------------------------------------- */
+
+static void leave_loop(struct rondo_stream *stream)
+{
+    rondo_transport *base = &stream->base;
+    rondo_loop *loop = base->loop;
+    rondo_protocol *protocol = base->protocol;
+    base->protocol = NULL;
+    if (protocol->transport == base)
+        protocol->transport = NULL;
+    rondo_protocol_unref(protocol);
+    rondo_link_remove(&base->link);
+    rondo_socket sock = base->sock;
+    base->sock = RONDO_INVALID_SOCKET;
+    loop->core.driver->ops->close_socket(loop->core.driver, sock);
+    rondo_servers_descriptor_freed(loop);
+    if (base->server)
+        rondo_server_detach(base->server);
+    base->server = NULL;
+}
+
+static void lose(struct rondo_stream *stream)
+{
+    stream->end = RONDO_STREAM_LOST;
+    const rondo_protocol_ops *ops = stream->base.protocol->ops;
+    if (ops->connection_lost) {
+        ops->connection_lost(stream->base.protocol, stream->error);
+        rondo_transport_callback_failed(&stream->base, "Exception in protocol.connection_lost()");
+    }
+    leave_loop(stream);
+    stream->event.run = run_grace;
+    rondo_loop_queue(stream->base.loop, &stream->event);
+}
+
+static void run_lost(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    lose(rondo_container(node, struct rondo_stream, event));
+}
+
+static void run_grace(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    struct rondo_stream *stream = rondo_container(node, struct rondo_stream, event);
+    stream->end = RONDO_STREAM_OVER;
+    rondo_stream_op_idle(stream);
+}
+
+void rondo_stream_op_idle(struct rondo_stream *stream)
+{
+    if (stream->end == RONDO_STREAM_OVER && !rondo_op_is_active(&stream->recv) && !rondo_op_is_active(&stream->send))
+        rondo_transport_unref(&stream->base);
+}
+
+static void queue_lost(struct rondo_stream *stream, int error)
+{
+    assert(stream->end == RONDO_STREAM_OPEN);
+    stream->end = RONDO_STREAM_LOST_QUEUED;
+    stream->error = error;
+    stream->event.run = run_lost;
+    rondo_loop_queue(stream->base.loop, &stream->event);
+}
+
+void rondo_stream_flushed(struct rondo_stream *stream)
+{
+    if (stream->end != RONDO_STREAM_OPEN)
+        return;
+    if (stream->base.loop->core.driver->ops->is_proactor)
+        queue_lost(stream, 0);
+    else
+        lose(stream);
+}
+
+static void begin_closing(struct rondo_stream *stream)
+{
+    if (stream->base.is_closing)
+        return;
+    stream->base.is_closing = true;
+    rondo_stream_stop_reading(stream);
+}
+
+static void stream_close(rondo_transport *transport)
+{
+    struct rondo_stream *stream = rondo_stream_of(transport);
+    if (transport->is_closing)
+        return;
+    begin_closing(stream);
+    if (!stream->out.size)
+        queue_lost(stream, 0);
+}
+
+void rondo_stream_fail(struct rondo_stream *stream, int error)
+{
+    if (stream->end != RONDO_STREAM_OPEN)
+        return;
+    rondo_stream_drop_output(stream);
+    begin_closing(stream);
+    queue_lost(stream, error);
+}
+
+static void stream_abort(rondo_transport *transport, int error)
+{
+    rondo_stream_fail(rondo_stream_of(transport), error);
+}
+
+/* --- the beginning ------------------------------------------------------------------------------------ */
+
+static const struct rondo_transport_type stream_type = {
+    .write = rondo_stream_write,
+    .write_eof = rondo_stream_write_eof,
+    .close = stream_close,
+    .abort = stream_abort,
+    .pause_reading = rondo_stream_pause,
+    .resume_reading = rondo_stream_resume,
+    .buffer_size = rondo_stream_buffer_size,
+    .protocol_changed = rondo_stream_protocol_changed,
+    .dispose = stream_dispose,
+};
+
+/* The event node may be needed for connection_lost while connection_made waits in the queue (a cancelled
+ * create_connection): the making has the node of the send, which is idle until the protocol knows the transport. */
+static void run_made(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    struct rondo_stream *stream = rondo_container(node, struct rondo_stream, send.ready);
+    const rondo_protocol_ops *ops = stream->base.protocol->ops;
+    stream->base.protocol->transport = &stream->base;
+    if (!ops->connection_made)
+        return;
+    ops->connection_made(stream->base.protocol, &stream->base);
+    rondo_transport_callback_failed(&stream->base, "Exception in protocol.connection_made()");
+}
+
+static void run_start(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    rondo_stream_start_reading(rondo_container(node, struct rondo_stream, recv.ready));
+}
+
+/* Completes the future of create_connection behind connection_made. */
+struct waiter_node {
+    struct rondo_ready ready;
+    rondo_future *future;
+    rondo_transport *transport;
+};
+
+static void run_waiter(struct rondo_ready *node, struct rondo_core *core)
+{
+    struct waiter_node *self = rondo_container(node, struct waiter_node, ready);
+    rondo_loop *loop = rondo_loop_of(core);
+    if (!rondo_future_done(self->future))
+        rondo_future_set_result(self->future, self->transport);
+    rondo_future_unref(self->future);
+    rondo_transport_unref(self->transport);
+    rondo_release(&loop->allocator, self);
+}
+
+static struct waiter_node *make_waiter(rondo_loop *loop, rondo_future *future)
+{
+    struct waiter_node *self = rondo_allocate(&loop->allocator, sizeof(*self));
+    if (!self)
+        return NULL;
+    self->ready.run = run_waiter;
+    self->future = rondo_future_ref(future);
+    return self;
+}
+
+rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol, rondo_server *server,
+                                  const rondo_address *peer, rondo_future *waiter)
+{
+    struct rondo_stream *stream = rondo_allocate_zeroed(&loop->allocator, sizeof(*stream));
+    struct waiter_node *waiter_node = stream && waiter ? make_waiter(loop, waiter) : NULL;
+    if (!stream || (waiter && !waiter_node)) {
+        rondo_release(&loop->allocator, stream);
+        rondo_fail(RONDO_ENOMEM, NULL);
+        return NULL;
+    }
+    rondo_transport *base = &stream->base;
+    rondo_transport_init(base, &stream_type, loop, sock, protocol);
+    rondo_transport_note_peer(base, peer);
+    base->server = server;
+    if (server)
+        rondo_server_attach(server);
+    rondo_stream_read_init(stream);
+    rondo_stream_write_init(stream);
+    stream->send.ready.run = run_made; /* both ops are idle until these nodes have run */
+    rondo_loop_queue(loop, &stream->send.ready);
+    stream->recv.ready.run = run_start;
+    rondo_loop_queue(loop, &stream->recv.ready);
+    if (waiter_node) {
+        waiter_node->transport = rondo_transport_ref(base);
+        rondo_loop_queue(loop, &waiter_node->ready);
+    }
+    return base;
+}

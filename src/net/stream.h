@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* The stream transport, for the files that make it up. */
+#ifndef RONDO_NET_STREAM_H
+#define RONDO_NET_STREAM_H
+
+#include "net.h"
+
+/* Where a stream stands with its connection_lost. */
+enum rondo_stream_end {
+    RONDO_STREAM_OPEN,
+    RONDO_STREAM_LOST_QUEUED, /* the event node is queued to call connection_lost */
+    RONDO_STREAM_LOST,        /* it was called; the event node is queued for the pass of grace */
+    RONDO_STREAM_OVER         /* only operations that were cancelled may keep it */
+};
+
+struct rondo_stream {
+    rondo_transport base; /* first */
+    struct rondo_op recv;
+    struct rondo_op send;
+    struct rondo_ready event; /* connection_made, later connection_lost, later the grace */
+    struct rondo_chunks out;  /* what was written and the kernel has not taken */
+    struct rondo_held *held;  /* what arrived while reading was paused */
+    int error;                /* for connection_lost */
+    uint8_t end;              /* enum rondo_stream_end */
+    uint8_t ignored_writes;   /* after the end, for the warning */
+    bool has_started;         /* the start of reading has had its turn */
+    bool is_read_done;        /* end of stream or an error was received */
+    bool gave_buffer;         /* the receive that goes on is into the protocol's memory */
+    bool is_dropped;          /* what is in `out` counts no more; the kernel may still read it */
+};
+
+static inline struct rondo_stream *rondo_stream_of(rondo_transport *transport)
+{
+    return rondo_container(transport, struct rondo_stream, base);
+}
+
+/* End it with @error: what is buffered is dropped, connection_lost is queued. */
+void rondo_stream_fail(struct rondo_stream *stream, int error);
+/* The flush of a closing stream has ended. As in asyncio, a selector's connection_lost comes in this very callback, a
+ * proactor's through the queue. */
+void rondo_stream_flushed(struct rondo_stream *stream);
+/* An operation has come back: the last one lets go of a stream that is over. */
+void rondo_stream_op_idle(struct rondo_stream *stream);
+
+/* --- stream_read.c */
+void rondo_stream_read_init(struct rondo_stream *stream);
+void rondo_stream_start_reading(struct rondo_stream *stream);
+void rondo_stream_stop_reading(struct rondo_stream *stream); /* for good */
+void rondo_stream_pause(rondo_transport *transport);
+void rondo_stream_resume(rondo_transport *transport);
+void rondo_stream_protocol_changed(rondo_transport *transport);
+void rondo_stream_held_free(struct rondo_stream *stream);
+
+/* --- stream_write.c */
+void rondo_stream_write_init(struct rondo_stream *stream);
+int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, size_t count);
+int rondo_stream_write_eof(rondo_transport *transport);
+size_t rondo_stream_buffer_size(const rondo_transport *transport);
+/* Drop what is buffered, now or when the kernel has given it back. */
+void rondo_stream_drop_output(struct rondo_stream *stream);
+
+#endif

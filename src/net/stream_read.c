@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* The receiving half of a stream.
+ *
+ * The happy path: one repeating receive is submitted at the start; each completion lends bytes, which go to the protocol in
+ * the same call. While reading is paused what arrives all the same (a proactor may have it already) is copied and
+ * held, with the end of stream or the error behind it, and delivered from a node after resume_reading, in order.
+ * Failures: end of stream asks eof_received; an error of the receive or of a callback ends the stream.
+ * Invariants: nothing is delivered while paused or closing; what is held goes before what arrives later. */
+#include <string.h>
+
+#include "stream.h"
+
+struct held_block {
+    struct held_block *next;
+    size_t start;
+    size_t length;
+    unsigned char bytes[];
+};
+
+struct rondo_held {
+    struct rondo_ready ready;
+    struct rondo_stream *stream;
+    struct held_block *head;
+    struct held_block *tail;
+    bool is_queued;
+    bool has_end; /* behind the bytes: `end` is 0 for end of stream, or an error */
+    int end;
+};
+
+static void deliver(struct rondo_stream *stream, const unsigned char *data, size_t length);
+
+/* --- what is held ------------------------------------------------------------------------------------- */
+
+static void run_held(struct rondo_ready *node, struct rondo_core *core);
+
+static struct rondo_held *held_of(struct rondo_stream *stream)
+{
+    if (stream->held)
+        return stream->held;
+    struct rondo_held *held = rondo_allocate_zeroed(&stream->base.loop->allocator, sizeof(*held));
+    if (!held)
+        return NULL;
+    held->ready.run = run_held;
+    held->stream = stream;
+    stream->held = held;
+    return held;
+}
+
+static void hold(struct rondo_stream *stream, const unsigned char *data, size_t length)
+{
+    struct rondo_held *held = held_of(stream);
+    struct held_block *block =
+        held ? rondo_allocate(&stream->base.loop->allocator, sizeof(*block) + length) : NULL;
+    if (!block) { /* bytes cannot be lost in silence */
+        rondo_stream_fail(stream, RONDO_ENOMEM);
+        return;
+    }
+    *block = (struct held_block){ .length = length };
+    memcpy(block->bytes, data, length);
+    if (held->tail)
+        held->tail->next = block;
+    else
+        held->head = block;
+    held->tail = block;
+}
+
+static void hold_end(struct rondo_stream *stream, int end)
+{
+    struct rondo_held *held = held_of(stream);
+    if (!held) {
+        rondo_stream_fail(stream, RONDO_ENOMEM);
+        return;
+    }
+    held->has_end = true;
+    held->end = end;
+}
+
+void rondo_stream_held_free(struct rondo_stream *stream)
+{
+    struct rondo_held *held = stream->held;
+    if (!held)
+        return;
+    const rondo_allocator *allocator = &stream->base.loop->allocator;
+    while (held->head) {
+        struct held_block *block = held->head;
+        held->head = block->next;
+        rondo_release(allocator, block);
+    }
+    held->tail = NULL;
+    held->has_end = false;
+    if (!held->is_queued) {
+        stream->held = NULL;
+        rondo_release(allocator, held);
+    }
+}
+
+static bool may_deliver(const struct rondo_stream *stream)
+{
+    return !stream->base.is_closing && !stream->base.is_read_paused;
+}
+
+/* --- to the protocol ------------------------------------------------------------------------------------ */
+
+static bool is_buffered(const struct rondo_stream *stream)
+{
+    const rondo_protocol_ops *ops = stream->base.protocol->ops;
+    return ops->size > offsetof(rondo_protocol_ops, buffer_updated) && ops->get_buffer && ops->buffer_updated;
+}
+
+/* A failing callback ends the connection, but that a proactor's data_received does not (TRN-21). */
+static void end_failed(struct rondo_stream *stream, const char *message)
+{
+    int code = rondo_transport_callback_failed(&stream->base, message);
+    if (code)
+        rondo_stream_fail(stream, code);
+}
+
+/* The protocol's memory; NULL after the stream has failed. */
+static void *ask_buffer(struct rondo_stream *stream, size_t hint, size_t *ret_length)
+{
+    size_t length = 0;
+    void *buffer = stream->base.protocol->ops->get_buffer(stream->base.protocol, hint, &length);
+    if (stream->base.loop->raised) {
+        end_failed(stream, "Fatal error: protocol.get_buffer() call failed.");
+        return NULL;
+    }
+    if (!buffer || !length) {
+        rondo_raise(RONDO_EINVAL, "get_buffer() returned an empty buffer");
+        end_failed(stream, "Fatal error: protocol.get_buffer() call failed.");
+        return NULL;
+    }
+    *ret_length = length;
+    return buffer;
+}
+
+static void tell_updated(struct rondo_stream *stream, size_t length)
+{
+    stream->base.protocol->ops->buffer_updated(stream->base.protocol, length);
+    end_failed(stream, "Fatal error: protocol.buffer_updated() call failed.");
+}
+
+/* Bytes that lie in the driver's memory, copied in as many rounds as the protocol's buffers ask for. */
+static void deliver_in_rounds(struct rondo_stream *stream, const unsigned char *data, size_t length)
+{
+    while (length && may_deliver(stream) && is_buffered(stream)) {
+        size_t room;
+        void *buffer = ask_buffer(stream, length, &room);
+        if (!buffer || !may_deliver(stream))
+            break;
+        size_t n = length < room ? length : room;
+        memcpy(buffer, data, n);
+        data += n;
+        length -= n;
+        tell_updated(stream, n);
+    }
+    if (length && !stream->base.is_closing)
+        deliver(stream, data, length);
+}
+
+static void deliver(struct rondo_stream *stream, const unsigned char *data, size_t length)
+{
+    if (stream->base.is_closing)
+        return;
+    if (stream->base.is_read_paused) {
+        hold(stream, data, length);
+        return;
+    }
+    if (is_buffered(stream)) {
+        deliver_in_rounds(stream, data, length);
+        return;
+    }
+    rondo_protocol *protocol = stream->base.protocol;
+    if (!protocol->ops->data_received)
+        return;
+    protocol->ops->data_received(protocol, data, length);
+    if (stream->base.loop->raised) {
+        if (stream->base.loop->core.driver->ops->is_proactor)
+            rondo_transport_callback_failed(&stream->base, "Exception in callback protocol.data_received()");
+        else
+            end_failed(stream, "Fatal error: protocol.data_received() call failed.");
+    }
+}
+
+static void deliver_eof(struct rondo_stream *stream)
+{
+    const rondo_protocol_ops *ops = stream->base.protocol->ops;
+    bool keep_open = ops->eof_received && ops->eof_received(stream->base.protocol);
+    if (stream->base.loop->raised)
+        end_failed(stream, "Fatal error: protocol.eof_received() call failed.");
+    else if (!keep_open)
+        rondo_transport_close(&stream->base);
+}
+
+static void deliver_end(struct rondo_stream *stream, int end)
+{
+    if (stream->base.is_closing)
+        return;
+    if (stream->base.is_read_paused)
+        hold_end(stream, end);
+    else if (end == 0)
+        deliver_eof(stream);
+    else
+        rondo_stream_fail(stream, end);
+}
+
+static void run_held(struct rondo_ready *node, struct rondo_core *core)
+{
+    struct rondo_held *held = rondo_container(node, struct rondo_held, ready);
+    struct rondo_stream *stream = held->stream;
+    held->is_queued = false;
+    while (held->head && may_deliver(stream)) {
+        struct held_block *block = held->head;
+        held->head = block->next;
+        if (!held->head)
+            held->tail = NULL;
+        deliver(stream, block->bytes + block->start, block->length - block->start);
+        rondo_release(&rondo_loop_of(core)->allocator, block);
+    }
+    if (held->has_end && !held->head && may_deliver(stream)) {
+        held->has_end = false;
+        deliver_end(stream, held->end);
+    }
+    if (stream->base.is_closing || (!held->head && !held->has_end))
+        rondo_stream_held_free(stream);
+    rondo_transport_unref(&stream->base);
+}
+
+static void queue_held(struct rondo_stream *stream)
+{
+    if (stream->held->is_queued)
+        return;
+    stream->held->is_queued = true;
+    rondo_transport_ref(&stream->base);
+    rondo_loop_queue(stream->base.loop, &stream->held->ready);
+}
+
+/* --- from the driver --------------------------------------------------------------------------------------- */
+
+static void *lend_buffer(struct rondo_op *op, size_t *ret_length)
+{
+    struct rondo_stream *stream = rondo_container(op, struct rondo_stream, recv);
+    void *buffer = ask_buffer(stream, 0, ret_length);
+    stream->gave_buffer = buffer != NULL && may_deliver(stream);
+    return stream->gave_buffer ? buffer : NULL;
+}
+
+static void receive(struct rondo_stream *stream, const void *data, size_t length)
+{
+    if (stream->held && !stream->base.is_closing) { /* it goes behind what is held */
+        hold(stream, data, length);
+        if (!stream->base.is_read_paused)
+            queue_held(stream);
+    } else if (stream->gave_buffer) {
+        stream->gave_buffer = false;
+        tell_updated(stream, length);
+    } else {
+        deliver(stream, data, length);
+    }
+}
+
+static void receive_end(struct rondo_stream *stream, int end)
+{
+    stream->is_read_done = true;
+    if (stream->held && !stream->base.is_closing) {
+        hold_end(stream, end);
+        if (!stream->base.is_read_paused)
+            queue_held(stream);
+    } else {
+        deliver_end(stream, end);
+    }
+}
+
+static void on_recv(struct rondo_op *op)
+{
+    struct rondo_stream *stream = rondo_container(op, struct rondo_stream, recv);
+    if (op->result > 0)
+        receive(stream, op->data, (size_t) op->result);
+    else if (op->result == 0 || op->result != RONDO_ECANCELLED)
+        receive_end(stream, (int) op->result);
+    if (!rondo_op_is_active(op) && stream->end == RONDO_STREAM_OVER)
+        rondo_stream_op_idle(stream);
+}
+
+void rondo_stream_read_init(struct rondo_stream *stream)
+{
+    stream->recv.kind = RONDO_OP_RECV;
+    stream->recv.socket = stream->base.sock;
+    stream->recv.complete = on_recv;
+    rondo_stream_protocol_changed(&stream->base);
+}
+
+void rondo_stream_protocol_changed(rondo_transport *transport)
+{
+    struct rondo_stream *stream = rondo_stream_of(transport);
+    stream->recv.buffer = is_buffered(stream) ? lend_buffer : NULL;
+}
+
+static void submit(struct rondo_stream *stream)
+{
+    struct rondo_driver *driver = stream->base.loop->core.driver;
+    int rc = driver->ops->submit(driver, &stream->recv);
+    if (rc < 0)
+        rondo_stream_fail(stream, rc);
+}
+
+void rondo_stream_start_reading(struct rondo_stream *stream)
+{
+    stream->has_started = true;
+    if (may_deliver(stream))
+        submit(stream);
+}
+
+void rondo_stream_stop_reading(struct rondo_stream *stream)
+{
+    struct rondo_driver *driver = stream->base.loop->core.driver;
+    driver->ops->cancel(driver, &stream->recv);
+    rondo_stream_held_free(stream);
+}
+
+void rondo_stream_pause(rondo_transport *transport)
+{
+    struct rondo_stream *stream = rondo_stream_of(transport);
+    struct rondo_driver *driver = transport->loop->core.driver;
+    if (rondo_op_is_active(&stream->recv))
+        driver->ops->pause(driver, &stream->recv);
+}
+
+void rondo_stream_resume(rondo_transport *transport)
+{
+    struct rondo_stream *stream = rondo_stream_of(transport);
+    struct rondo_driver *driver = transport->loop->core.driver;
+    if (rondo_op_is_active(&stream->recv))
+        driver->ops->resume(driver, &stream->recv);
+    else if (stream->has_started && !stream->is_read_done)
+        submit(stream);
+    if (stream->held)
+        queue_held(stream);
+}

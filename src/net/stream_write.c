@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* The sending half of a stream.
+ *
+ * The happy path on a selector: nothing is queued, the send is made at once and takes everything. Else, and on a proactor, the
+ * bytes are copied into chunks and one send at a time takes them, as many as one system call can; behind the last
+ * one come the end of the sending half (write_eof) or connection_lost (close). Failures: an error of a send ends the
+ * stream with it; no memory for what a send has left over does too, as bytes cannot be lost in the middle.
+ * Invariants: one send in flight at most; the chunks it names stay in place until it is back, also when their content
+ * counts no more. */
+#include "stream.h"
+
+#define WARN_FROM 5
+
+static void on_send(struct rondo_op *op);
+static size_t gather(struct rondo_op *op, rondo_bytes *pieces, size_t capacity);
+
+void rondo_stream_write_init(struct rondo_stream *stream)
+{
+    stream->send.kind = RONDO_OP_SEND;
+    stream->send.socket = stream->base.sock;
+    stream->send.complete = on_send;
+    stream->send.gather = gather;
+}
+
+static size_t gather(struct rondo_op *op, rondo_bytes *pieces, size_t capacity)
+{
+    struct rondo_stream *stream = rondo_container(op, struct rondo_stream, send);
+    return rondo_chunks_gather(&stream->out, pieces, capacity);
+}
+
+static void consume(struct rondo_stream *stream, size_t length)
+{
+    rondo_loop *loop = stream->base.loop;
+    rondo_chunks_consume(&stream->out, &loop->chunks, &loop->allocator, length);
+}
+
+size_t rondo_stream_buffer_size(const rondo_transport *transport)
+{
+    const struct rondo_stream *stream = rondo_container(transport, struct rondo_stream, base);
+    return stream->is_dropped ? 0 : stream->out.size;
+}
+
+void rondo_stream_drop_output(struct rondo_stream *stream)
+{
+    struct rondo_driver *driver = stream->base.loop->core.driver;
+    if (rondo_op_is_active(&stream->send)) {
+        stream->is_dropped = true;
+        driver->ops->cancel(driver, &stream->send);
+    } else {
+        consume(stream, stream->out.size);
+    }
+}
+
+static void submit(struct rondo_stream *stream)
+{
+    struct rondo_driver *driver = stream->base.loop->core.driver;
+    int rc = driver->ops->submit(driver, &stream->send);
+    if (rc < 0)
+        rondo_stream_fail(stream, rc);
+}
+
+/* Everything is sent: what was asked for behind it. */
+static void on_flushed(struct rondo_stream *stream)
+{
+    if (stream->base.is_closing)
+        rondo_stream_flushed(stream);
+    else if (stream->base.has_eof)
+        rondo_socket_shutdown_write(stream->base.sock); /* a peer that is gone shows in the receive */
+}
+
+static void on_sent(struct rondo_stream *stream, size_t length)
+{
+    consume(stream, length);
+    rondo_transport_maybe_resume(&stream->base); /* may write, close or abort */
+    if (stream->end != RONDO_STREAM_OPEN)
+        return;
+    if (!stream->out.size)
+        on_flushed(stream);
+    else if (!rondo_op_is_active(&stream->send))
+        submit(stream);
+}
+
+static void on_send(struct rondo_op *op)
+{
+    struct rondo_stream *stream = rondo_container(op, struct rondo_stream, send);
+    if (stream->is_dropped) {
+        stream->is_dropped = false;
+        consume(stream, stream->out.size);
+        rondo_stream_op_idle(stream);
+    } else if (op->result < 0) {
+        rondo_stream_fail(stream, (int) op->result);
+    } else {
+        on_sent(stream, (size_t) op->result);
+    }
+}
+
+/* --- writing ----------------------------------------------------------------------------------------- */
+
+static int ignore_write(struct rondo_stream *stream)
+{
+    if (stream->ignored_writes < WARN_FROM)
+        stream->ignored_writes++;
+    if (stream->ignored_writes == WARN_FROM)
+        rondo_log(RONDO_LOG_WARNING, "socket.send() raised exception.");
+    return 0;
+}
+
+/* What the kernel takes at once; 0 where it would block or a queued send is the better way; an error has ended the
+ * stream. */
+static ptrdiff_t send_now(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
+{
+    struct rondo_driver *driver = stream->base.loop->core.driver;
+    if (!driver->inline_send || stream->out.size)
+        return 0;
+    ptrdiff_t n = driver->ops->try_send(driver, stream->base.sock, pieces, count);
+    if (n == RONDO_EAGAIN)
+        return 0;
+    if (n < 0)
+        rondo_stream_fail(stream, (int) n);
+    return n;
+}
+
+static int queue_rest(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count, size_t sent)
+{
+    rondo_loop *loop = stream->base.loop;
+    int rc = rondo_chunks_append(&stream->out, &loop->chunks, &loop->allocator, pieces, count, sent);
+    if (rc < 0) {
+        if (!sent)
+            return rc;
+        rondo_stream_fail(stream, rc);
+        return 0;
+    }
+    if (!rondo_op_is_active(&stream->send))
+        submit(stream);
+    rondo_transport_maybe_pause(&stream->base);
+    return 0;
+}
+
+/* Writes that go nowhere: after the end, and on a proactor while it closes (TRN-12). */
+static bool goes_nowhere(const struct rondo_stream *stream)
+{
+    if (stream->end != RONDO_STREAM_OPEN)
+        return true;
+    return stream->base.is_closing && stream->base.loop->core.driver->ops->is_proactor;
+}
+
+int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, size_t count)
+{
+    struct rondo_stream *stream = rondo_stream_of(transport);
+    if (transport->has_eof)
+        return rondo_fail(RONDO_EINVALIDSTATE, "cannot write after write_eof");
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += pieces[i].length;
+    if (!total)
+        return 0;
+    if (goes_nowhere(stream))
+        return ignore_write(stream);
+    ptrdiff_t sent = send_now(stream, pieces, count);
+    if (sent < 0 || (size_t) sent == total)
+        return 0;
+    return queue_rest(stream, pieces, count, (size_t) sent);
+}
+
+int rondo_stream_write_eof(rondo_transport *transport)
+{
+    struct rondo_stream *stream = rondo_stream_of(transport);
+    if (transport->is_closing || transport->has_eof)
+        return 0;
+    transport->has_eof = true;
+    if (!stream->out.size)
+        rondo_socket_shutdown_write(transport->sock);
+    return 0;
+}
