@@ -108,12 +108,13 @@ static int serve(struct churn *churn, struct slot *slot)
     return begin(churn, slot);
 }
 
-static int run_until(struct churn *churn, int64_t deadline)
+/* Go on until the clock shows @deadline and at least @cycles are done. */
+static int run_until(struct churn *churn, int64_t deadline, uint64_t cycles)
 {
     int64_t last_news = bench_now();
-    for (int64_t now = last_news; now < deadline; now = bench_now()) {
+    for (int64_t now = last_news; now < deadline || churn->cycles < cycles; now = bench_now()) {
         struct epoll_event events[EVENTS];
-        int64_t left = (deadline - now) / 1000000;
+        int64_t left = now < deadline ? (deadline - now) / 1000000 : 100;
         int count = epoll_wait(churn->epoll, events, EVENTS, left < 100 ? (int) left : 100);
         if (count > 0)
             last_news = now;
@@ -134,7 +135,7 @@ static int run_timed(struct churn *churn, struct bench_sample *sample)
     uint64_t cycles = churn->cycles;
     int64_t start = bench_now();
     int64_t cpu = bench_process_cpu(load->server);
-    if (run_until(churn, start + load->duration) < 0)
+    if (run_until(churn, start + load->duration, cycles + 1) < 0)
         return -1;
     double count = (double) (churn->cycles - cycles);
     double seconds = (double) (bench_now() - start) / 1e9;
@@ -153,7 +154,7 @@ static int run_counted(struct churn *churn, struct bench_sample *sample)
     if (counter < 0)
         return 0;
     uint64_t cycles = churn->cycles;
-    int rc = run_until(churn, bench_now() + churn->load->duration / 5);
+    int rc = run_until(churn, bench_now() + churn->load->duration / 5, cycles + 1);
     int64_t calls = bench_syscalls_end(counter);
     if (calls >= 0 && churn->cycles > cycles)
         sample->value[BENCH_SYSCALLS] = (double) calls / (double) (churn->cycles - cycles);
@@ -166,7 +167,9 @@ static int run(struct churn *churn, struct bench_sample *sample)
         if (begin(churn, &churn->slots[i]) < 0)
             return -1;
     }
-    if (run_until(churn, bench_now() + churn->load->warmup) < 0 || run_timed(churn, sample) < 0)
+    /* An interpreter may still be starting: it is warm only once each slot was served. */
+    if (run_until(churn, 0, churn->load->connections) < 0 ||
+        run_until(churn, bench_now() + churn->load->warmup, 0) < 0 || run_timed(churn, sample) < 0)
         return -1;
     return churn->load->count_syscalls ? run_counted(churn, sample) : 0;
 }

@@ -64,8 +64,9 @@ static int run_micro(const char *suite, const char *test, int other_core)
 static int run(const struct bench_options *options)
 {
     struct bench_plan plan;
-    if (bench_plan_make(&plan, options) < 0)
-        return 1;
+    int rc = bench_plan_make(&plan, options);
+    if (rc != 0)
+        return rc;
     FILE *first = options->svg ? fopen(options->svg, "a") : NULL; /* better to fail now than in ten minutes */
     if (options->svg && !first) {
         fprintf(stderr, "rondo-bench: cannot write %s: %s\n", options->svg, strerror(errno));
@@ -78,7 +79,7 @@ static int run(const struct bench_options *options)
     if (table)
         bench_report_machine(&plan.host);
     fflush(stdout);
-    int rc = bench_plan_run(&plan) > 0 ? 1 : 0;
+    rc = bench_plan_run(&plan) > 0 ? 1 : 0;
     if (table)
         bench_report_results(&plan);
     if (options->json && bench_json_write(&plan, options->json) < 0)

@@ -42,6 +42,29 @@ static double run_call_soon(int other_core)
     return remaining == 0 ? (double) used / BENCH_BATCH / BENCH_BATCHES : NAN;
 }
 
+/* An event that is fed by its own callback runs in the same turn. */
+static void on_chain(struct ev_loop *on, ev_prepare *watcher, int events)
+{
+    if (--remaining > 0)
+        ev_feed_event(on, watcher, events);
+}
+
+static double run_chain(int other_core)
+{
+    (void) other_core;
+    ev_prepare watcher;
+    loop = ev_loop_new(EVBACKEND_EPOLL);
+    if (!loop)
+        return NAN;
+    ev_prepare_init(&watcher, on_chain);
+    remaining = BENCH_CHAIN;
+    int64_t begin = bench_now();
+    ev_feed_event(loop, &watcher, EV_CUSTOM);
+    while (remaining > 0)
+        ev_run(loop, EVRUN_NOWAIT);
+    return (double) (bench_now() - begin) / BENCH_CHAIN;
+}
+
 static void on_timer(struct ev_loop *on, ev_timer *timer, int events)
 {
     (void) on;
@@ -148,6 +171,6 @@ static double run_threadsafe(int other_core)
 }
 
 const struct bench_micro bench_libev_micros[] = {
-    { "call_soon", run_call_soon },   { "timer", run_timer }, { "timer_rearm", run_rearm },
-    { "threadsafe", run_threadsafe }, { NULL, NULL },
+    { "call_soon", run_call_soon }, { "call_soon_chain", run_chain }, { "timer", run_timer },
+    { "timer_rearm", run_rearm },   { "threadsafe", run_threadsafe }, { NULL, NULL },
 };

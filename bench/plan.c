@@ -178,12 +178,21 @@ static int check_names(const char *list)
     }
 }
 
+static bool needs_servers(const struct bench_options *options)
+{
+    for (int kind = 0; kind < BENCH_KINDS; kind++) {
+        if (options->kinds[kind] && kind != BENCH_MICRO)
+            return true;
+    }
+    return false;
+}
+
 static int choose_servers(struct bench_plan *plan, const struct bench_options *options)
 {
     if (options->servers && check_names(options->servers) < 0)
-        return -1;
+        return 2;
     const struct bench_server *servers;
-    size_t count = bench_servers(&servers);
+    size_t count = needs_servers(options) ? bench_servers(&servers) : 0;
     for (size_t i = 0; i < count && plan->server_count < BENCH_MAX_SERIES; i++) {
         char reason[256] = "";
         bool ours = servers[i].family == BENCH_SELECTOR || servers[i].family == BENCH_PROACTOR;
@@ -194,10 +203,10 @@ static int choose_servers(struct bench_plan *plan, const struct bench_options *o
         else
             fprintf(stderr, "%s cannot run here: %s\n", servers[i].name, reason);
     }
-    if (plan->server_count > 0)
+    if (plan->server_count > 0 || !needs_servers(options))
         return 0;
     fprintf(stderr, "rondo-bench: none of the servers can run here\n");
-    return -1;
+    return 1;
 }
 
 static int check_limits(const struct bench_plan *plan)
@@ -210,7 +219,7 @@ static int check_limits(const struct bench_plan *plan)
             stderr,
             "rondo-bench: %u connections need more than the %zu open files that are allowed (ulimit -n)\n",
             plan->cases[i].connections, limit);
-        return -1;
+        return 1;
     }
     return 0;
 }
@@ -222,20 +231,21 @@ int bench_plan_make(struct bench_plan *ret_plan, const struct bench_options *opt
     plan.seconds = options->seconds > 0 ? options->seconds : options->quick ? 0.2 : options->demo ? 0.5 : 1.0;
     bench_host_read(&plan.host);
     plan.syscalls = bench_syscalls_available(reason, sizeof reason);
-    if (choose_servers(&plan, options) < 0)
-        return -1;
+    int rc = choose_servers(&plan, options);
+    if (rc != 0)
+        return rc;
     plan.cases = calloc(MAX_CASES, sizeof *plan.cases);
     if (!plan.cases || !add_cases(&plan, options)) {
         fprintf(stderr, "rondo-bench: more than %d cases, or out of memory\n", MAX_CASES);
-        bench_plan_free(&plan);
-        return -1;
+        rc = 1;
+    } else {
+        rc = check_limits(&plan);
     }
-    if (check_limits(&plan) < 0) {
+    if (rc != 0)
         bench_plan_free(&plan);
-        return -1;
-    }
-    *ret_plan = plan;
-    return 0;
+    else
+        *ret_plan = plan;
+    return rc;
 }
 
 void bench_plan_free(struct bench_plan *plan)

@@ -156,8 +156,8 @@ static int turn(struct bench_pool *pool, int timeout_ms)
     struct epoll_event events[EVENTS];
     int count = epoll_wait(pool->epoll, events, EVENTS, timeout_ms);
     if (count == 0 && bench_now() - pool->last_news > patience) {
-        snprintf(pool->error, pool->error_capacity, "no answer for 5 seconds after %llu messages",
-                 (unsigned long long) pool->messages);
+        snprintf(pool->error, pool->error_capacity, "%s for 5 seconds after %llu messages",
+                 pool->finishing ? "no end of stream" : "no answer", (unsigned long long) pool->messages);
         return -1;
     }
     for (int i = 0; i < count; i++) {
@@ -219,11 +219,12 @@ int bench_pool_feed(struct bench_pool *pool)
 
 int bench_pool_run(struct bench_pool *pool, int64_t deadline)
 {
+    uint64_t messages = pool->messages;
     for (;;) {
         int64_t left = deadline - bench_now();
-        if (left <= 0)
+        if (left <= 0 && pool->messages > messages)
             return 0;
-        if (turn(pool, left < 100000000 ? (int) (left / 1000000) : 100) < 0)
+        if (turn(pool, left > 0 && left < 100000000 ? (int) (left / 1000000) : 100) < 0)
             return -1;
     }
 }

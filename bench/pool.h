@@ -54,7 +54,7 @@ int bench_pool_grow(struct bench_pool *pool, unsigned count);
 /* Fill each connection up to its pipeline and go on so with each answer. */
 int bench_pool_feed(struct bench_pool *pool);
 
-/* Serve the connections until the clock shows @deadline. */
+/* Serve the connections until the clock shows @deadline, and until there was an answer at all. */
 int bench_pool_run(struct bench_pool *pool, int64_t deadline);
 
 /* Ask nothing more, wait for every answer, shut down the sending halves and wait for the server to close. */
