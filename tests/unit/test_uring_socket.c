@@ -182,6 +182,26 @@ START_TEST(test_close_with_a_receive_armed)
 }
 END_TEST
 
+/* The receive was given up in a pass before: then it is just closed. */
+START_TEST(test_close_after_the_cancel)
+{
+    int pair[2];
+    char byte;
+    start();
+    make_tcp_pair(pair);
+    struct probe *in = receive(pair[1]);
+    pass(0);
+    driver->ops->cancel(driver, &in->op);
+    pass(0);
+    ck_assert_uint_eq(in->ends, 1);
+    driver->ops->close_socket(driver, pair[1]);
+    ck_assert_int_eq(recv(pair[0], &byte, 1, 0), 0);
+    close(pair[0]);
+    finish();
+    free(in);
+}
+END_TEST
+
 /* The listener's port is free as soon as close_socket has returned, even without SO_REUSEADDR. */
 START_TEST(test_closed_listener_frees_its_port)
 {
@@ -281,6 +301,7 @@ void add_socket_cases(Suite *suite)
     tcase_add_test(group, test_accept_cancelled_with_a_connection);
     tcase_add_test(group, test_accept_without_descriptors);
     tcase_add_test(group, test_close_with_a_receive_armed);
+    tcase_add_test(group, test_close_after_the_cancel);
     tcase_add_test(group, test_closed_listener_frees_its_port);
     tcase_add_test(group, test_number_used_again);
     tcase_add_test(group, test_close_with_a_send_stuck);

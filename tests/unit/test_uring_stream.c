@@ -92,6 +92,35 @@ START_TEST(test_bulk)
 }
 END_TEST
 
+/* What is large goes out at once, as far as there is room; what is small is to be submitted. */
+START_TEST(test_send_at_once)
+{
+    int pair[2];
+    const size_t length = 16u << 20;
+    unsigned char *data = pattern(length), back[1000];
+    start();
+    make_tcp_pair(pair); /* the dialled one blocks, the accepted one does not */
+    rondo_bytes small[2] = { { data, 100 }, { data, 100 } };
+    rondo_bytes large[2] = { { data, 1000 }, { data + 1000, length - 1000 } };
+    for (unsigned side = 0; side < 2; side++) {
+        ck_assert_int_eq(driver->ops->try_send(driver, pair[side], small, 2), RONDO_EAGAIN);
+        ptrdiff_t sent = driver->ops->try_send(driver, pair[side], large, 2);
+        ck_assert_int_gt(sent, 1000);
+        ck_assert_int_lt(sent, (ptrdiff_t) length);
+        while (sent > 0)
+            sent = driver->ops->try_send(driver, pair[side], large, 2);
+        ck_assert_int_eq(sent, RONDO_EAGAIN);
+        ck_assert_int_eq(recv(pair[!side], back, sizeof back, 0), sizeof back);
+        ck_assert_mem_eq(back, data, sizeof back);
+    }
+    close(pair[0]);
+    ck_assert_int_lt(driver->ops->try_send(driver, pair[1], large, 2), 0);
+    close(pair[1]);
+    finish();
+    free(data);
+}
+END_TEST
+
 START_TEST(test_reset_by_peer)
 {
     int pair[2];
@@ -426,6 +455,7 @@ void add_stream_cases(Suite *suite)
     tcase_add_test(group, test_echo);
     tcase_add_test(group, test_pieces_arrive_in_order);
     tcase_add_test(group, test_bulk);
+    tcase_add_test(group, test_send_at_once);
     tcase_add_test(group, test_reset_by_peer);
     tcase_add_test(group, test_op_freed_in_its_last_completion);
     tcase_add_test(group, test_bad_socket_is_an_error);
