@@ -260,7 +260,7 @@ static int get_option(rondo_socket sock, int option, int *ret_value)
 
 int rondo_socket_kind(rondo_socket sock, int *ret_family, int *ret_type, int *ret_proto)
 {
-    int type;
+    int type = 0;
     int rc = get_option(sock, SO_TYPE, &type);
     if (rc < 0)
         return rc;
