@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting and ending the processes that are measured.
  *
- * Happy path: a listening socket is made here, the program runs itself again with --child-serve NAME and the
- * socket as descriptor 3, and is ended by SIGTERM when it has been measured. A fresh program image for each measurement keeps
- * the luck of one memory layout, and what another library left behind, out of the figures.
- * Failures: a child that cannot run ends and says why on stderr; connections to it are then refused or reset, and
- * bench_child_is_gone tells. No child outlives its parent (PR_SET_PDEATHSIG). */
+ * Happy path: a listening socket is made here, the program runs itself again with --child-serve NAME and
+ * the socket as descriptor 3, and is ended by SIGTERM when it has been measured. A fresh program image for
+ * each measurement keeps the luck of one memory layout, and what another library left behind, out of the
+ * figures.
+ * Failures: a child that cannot run ends and says why on stderr; connections to it are then refused or
+ * reset, and bench_child_is_gone tells. No child outlives its parent (PR_SET_PDEATHSIG). */
 #include "child.h"
 
 #include <arpa/inet.h>

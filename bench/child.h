@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Child processes: each server and each micro benchmark runs in one of its own, fresh, on the server's core. */
+/* Child processes: each server and each micro benchmark runs in one of its own, fresh, on the server's
+ * core. */
 #ifndef BENCH_CHILD_H
 #define BENCH_CHILD_H
 

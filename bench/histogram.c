@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Each power of two is cut into 32 steps of equal width: bucket = 32 * (exponent) + next five bits. Times below
- * 32 ns have a bucket for each ns. Invariant: buckets are in the order of the times. */
+/* Each power of two is cut into 32 steps of equal width: bucket = 32 * (exponent) + next five bits. Times
+ * below 32 ns have a bucket for each ns. Invariant: buckets are in the order of the times. */
 #include "histogram.h"
 
 #include <string.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What is asked of Linux about the machine and its processes.
  *
- * The CPU time of a server is read from outside, by the clock that the kernel keeps for each process:
- * it is exact to the switch, counts the threads that the kernel adds to a ring, and asks nothing of the server.
- * Memory is what smaps_rollup calls private and dirty: pages that exist because of this process alone. */
+ * The CPU time of a server is read from outside, by the clock that the kernel keeps for each process: it
+ * is exact to the switch, counts the threads that the kernel adds to a ring, and asks nothing of the
+ * server. Memory is what smaps_rollup calls private and dirty: pages that exist because of this process
+ * alone. */
 #include "host.h"
 
 #include <sched.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The results as one JSON object: the machine, the backends, and for each case and server the median, the extremes and the
- * sample of every round of each metric, with the ratios of the table. */
+/* The results as one JSON object: the machine, the backends, and for each case and server the median, the
+ * extremes and the sample of every round of each metric, with the ratios of the table. */
 #include "json.h"
 
 #include <errno.h>

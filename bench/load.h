@@ -30,7 +30,8 @@ enum { BENCH_MAX_PIPELINE = 1024 };
 int bench_load_echo(const struct bench_load *load, struct bench_sample *ret_sample, char *error,
                     size_t capacity);
 
-/* Connect, one message there and back, close; @connections of them at a time. The same figures for a cycle. */
+/* Connect, one message there and back, close; @connections of them at a time. The same figures for a
+ * cycle. */
 int bench_load_churn(const struct bench_load *load, struct bench_sample *ret_sample, char *error,
                      size_t capacity);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Connect, one message there and back, close: again and again.
  *
- * Each of the slots connects (at loopback that does not sleep), sends, waits for its answer on the common epoll, checks it,
- * closes in the ordinary way and connects anew. The client closes first, so the ports that linger in TIME_WAIT
- * are its own; when the system has no port left the next source address of 127.0.0.0/8 is taken.
+ * Each of the slots connects (at loopback that does not sleep), sends, waits for its answer on the common
+ * epoll, checks it, closes in the ordinary way and connects anew. The client closes first, so the ports
+ * that linger in TIME_WAIT are its own; when the system has no port left the next source address of
+ * 127.0.0.0/8 is taken.
  * Failures: as for the pool. */
 #include <arpa/inet.h>
 #include <errno.h>

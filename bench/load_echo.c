@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Echo on connections that stay.
  *
- * Happy path: connect all, let it run warm, then read clock, message count and the server's CPU time twice, `duration`
- * apart: the figures are differences. System calls are counted afterwards, in a slice of their own, as counting
- * slows them. In the end every answer must have come and the server must close on end of stream. */
+ * Happy path: connect all, let it run warm, then read clock, message count and the server's CPU time
+ * twice, `duration` apart: the figures are differences. System calls are counted afterwards, in a slice of
+ * their own, as counting slows them. In the end every answer must have come and the server must close on
+ * end of stream. */
 #include <math.h>
 #include <stdio.h>
 

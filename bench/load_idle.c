@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a connection costs that has echoed once and then does nothing.
  *
- * The server's memory is read with a tenth of the connections open, when its tables and pools exist, and again with all
- * of them; the difference is theirs. It is counted in pages that only the server holds. */
+ * The server's memory is read with a tenth of the connections open, when its tables and pools exist, and
+ * again with all of them; the difference is theirs. It is counted in pages that only the server holds. */
 #include <math.h>
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* rondo-bench: measures Rondo's backends side by side, and beside others.
  *
- * The program is also its own child: with --child-serve NAME it is one echo server on the socket that it finds at
- * descriptor 3, with --child-micro SUITE TEST CORE it prints one figure. */
+ * The program is also its own child: with --child-serve NAME it is one echo server on the socket that it
+ * finds at descriptor 3, with --child-micro SUITE TEST CORE it prints one figure. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The micro benchmarks that have a counterpart in libuv. It has no queue of calls. Idle handles, which run once in
- * each turn, come nearest to a batch; a timer of 0 ms that its callback starts again, which runs in the same turn, to
- * a chain. */
+/* The micro benchmarks that have a counterpart in libuv. It has no queue of calls. Idle handles, which run
+ * once in each turn, come nearest to a batch; a timer of 0 ms that its callback starts again, which runs
+ * in the same turn, to a chain. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>

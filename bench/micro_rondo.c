@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rondo's micro benchmarks, on the default backend: it has no part in them but its poll that does not wait. */
+/* Rondo's micro benchmarks, on the default backend: it has no part in them but its poll that does not
+ * wait. */
 #include <math.h>
 #include <pthread.h>
 #include <rondo.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading the command line: each option is a row of a table with the function that takes its value. Whatever is
- * not understood ends in one line that names the argument. */
+/* Reading the command line: each option is a row of a table with the function that takes its value.
+ * Whatever is not understood ends in one line that names the argument. */
 #include "options.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One row of random bytes, repeated as far as the longest piece reaches beyond its end. Its period is a prime
- * number of cache lines, and streams begin at a line: messages of whole lines stay aligned, which halves the price of
- * copying them. */
+/* One row of random bytes, repeated as far as the longest piece reaches beyond its end. Its period is a
+ * prime number of cache lines, and streams begin at a line: messages of whole lines stay aligned, which
+ * halves the price of copying them. */
 #include "pattern.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes that are sent: each connection's stream is a different part of one endless random row, so that a byte
- * that is lost, doubled, swapped or sent to a neighbour shows. */
+/* The bytes that are sent: each connection's stream is a different part of one endless random row, so that
+ * a byte that is lost, doubled, swapped or sent to a neighbour shows. */
 #ifndef BENCH_PATTERN_H
 #define BENCH_PATTERN_H
 

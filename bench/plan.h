@@ -34,7 +34,8 @@ struct bench_plan {
     const struct bench_server *servers[BENCH_MAX_SERIES];
 };
 
-/* Make the list of cases out of @options. Returns 0; after a line on stderr 1, or 2 for options that make no sense. */
+/* Make the list of cases out of @options. Returns 0; after a line on stderr 1, or 2 for options that make
+ * no sense. */
 int bench_plan_make(struct bench_plan *ret_plan, const struct bench_options *options);
 
 /* Measure it all, in interleaved rounds, with progress on stderr. Returns how many series failed. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The client's end of many echo connections.
  *
- * Happy path: connect, send `pipeline` messages on each connection, and for each answer that is complete and
- * right send the next one; what the kernel does not take waits for EPOLLOUT.
- * Failures: a connection that ends, an answer with a wrong byte or with more bytes than were sent, and five seconds
- * without any answer each end the measurement with a text that names the connection and the position.
+ * Happy path: connect, send `pipeline` messages on each connection, and for each answer that is complete
+ * and right send the next one; what the kernel does not take waits for EPOLLOUT.
+ * Failures: a connection that ends, an answer with a wrong byte or with more bytes than were sent, and
+ * five seconds without any answer each end the measurement with a text that names the connection and the
+ * position.
  * Invariant: received <= sent <= queued; in_flight <= pipeline, and is 0 when received == queued. */
 #include "pool.h"
 

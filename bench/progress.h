@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How far it is: a bar on a terminal, a line for each case elsewhere. On stderr, so that the table can be piped. */
+/* How far it is: a bar on a terminal, a line for each case elsewhere. On stderr, so that the table can be
+ * piped. */
 #ifndef BENCH_PROGRESS_H
 #define BENCH_PROGRESS_H
 

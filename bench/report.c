@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table on stdout: one block for each kind, one part for each case, one line for each server. Figures are medians of
- * the rounds; what was not measured is a dash. */
+/* The table on stdout: one block for each kind, one part for each case, one line for each server. Figures
+ * are medians of the rounds; what was not measured is a dash. */
 #include "report.h"
 
 #include <math.h>

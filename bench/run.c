@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Measuring: for each case, round after round, each server once in a fresh process.
  *
- * The servers of a round follow one another closely, so that what drifts (other guests of the machine, temperature)
- * meets them alike, and each round begins with another one. Failures: a server that fails is left out of the later
- * rounds of its case, and its series says why. */
+ * The servers of a round follow one another closely, so that what drifts (other guests of the machine,
+ * temperature) meets them alike, and each round begins with another one. Failures: a server that fails is
+ * left out of the later rounds of its case, and its series says why. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -22,8 +22,8 @@ struct bench_server {
     /* Whether it can run here; else writes why not. NULL: always. */
     bool (*available)(const struct bench_server *server, char *reason, size_t capacity);
 
-    /* Echo what arrives on connections to @listener, a non-blocking socket that listens already, on the calling thread,
-     * until killed. Returns only when it fails, after a line on stderr. */
+    /* Echo what arrives on connections to @listener, a non-blocking socket that listens already, on the
+     * calling thread, until killed. Returns only when it fails, after a line on stderr. */
     int (*serve)(const struct bench_server *server, int listener);
 };
 
@@ -35,8 +35,8 @@ const struct bench_server *bench_server_find(const char *name);
 
 bool bench_server_available(const struct bench_server *server, char *reason, size_t capacity);
 
-/* Rondo on each backend that is built in; returns how many. The other parts each have a list bench_NAME_servers
- * that ends with an entry without a name. */
+/* Rondo on each backend that is built in; returns how many. The other parts each have a list
+ * bench_NAME_servers that ends with an entry without a name. */
 size_t bench_rondo_servers(struct bench_server *ret_servers, size_t capacity);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The limit for selectors: a bare epoll loop, one recv and one send for each message.
  *
- * Happy path: level-triggered epoll; recv into one buffer for all, send from it. What the kernel does not take is
- * copied, and the connection watched for writing instead of reading until it is gone.
- * Failures: a connection with an error is closed; a failing accept (no descriptors left) is tried again at the next event. */
+ * Happy path: level-triggered epoll; recv into one buffer for all, send from it. What the kernel does not
+ * take is copied, and the connection watched for writing instead of reading until it is gone.
+ * Failures: a connection with an error is closed; a failing accept (no descriptors left) is tried again at
+ * the next event. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

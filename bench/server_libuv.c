@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* libuv, in two ways: the one its documentation shows (a buffer from malloc, uv_write, free in the callback), and
- * the fast one (one buffer for all, uv_try_write, uv_write only for what is left). */
+/* libuv, in two ways: the one its documentation shows (a buffer from malloc, uv_write, free in the
+ * callback), and the fast one (one buffer for all, uv_try_write, uv_write only for what is left). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

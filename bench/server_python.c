@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* uvloop and asyncio: the process becomes a Python interpreter with the server below. Taken is the first python3, of
- * the search path or of the system, that can import the module. */
+/* uvloop and asyncio: the process becomes a Python interpreter with the server below. Taken is the first
+ * python3, of the search path or of the system, that can import the module. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

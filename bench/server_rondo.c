@@ -80,6 +80,8 @@ size_t bench_rondo_servers(struct bench_server *ret_servers, size_t capacity)
     size_t count = rondo_backend_probe(infos, BACKENDS);
     size_t made = 0;
     for (size_t i = 0; i < count && i < BACKENDS && made < capacity; i++) {
+        if (infos[i].error == RONDO_ENOTSUP)
+            continue; /* not built in, as --probe says; nothing to compare */
         snprintf(names[i], sizeof names[i], "rondo-%s", infos[i].name);
         ret_servers[made++] = (struct bench_server){
             .name = names[i],

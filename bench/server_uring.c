@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The limit for proactors: a bare io_uring loop with everything in it that a current kernel offers and that pays.
+/* The limit for proactors: a bare io_uring loop with everything in it that a current kernel offers and
+ * that pays.
  *
- * Happy path: one io_uring_enter for each pass (SINGLE_ISSUER, DEFER_TASKRUN, registered ring); multishot accept into
- * the table of fixed files; multishot recv from a ring of large buffers that the kernel fills piece by piece (incremental,
- * 6.12; before it: one message for each smaller buffer); the answer is sent from where it was received, all
- * that one connection got in a pass in one send, which goes out with the enter that waits. A buffer goes back to the
- * kernel when it is full and everything in it was sent.
- * Failures: without buffers a recv ends with ENOBUFS and is armed again when one comes home (or one more is
- * made); a connection with an error drops what it had to send and is closed once its recv and send have ended.
+ * Happy path: one io_uring_enter for each pass (SINGLE_ISSUER, DEFER_TASKRUN, registered ring); multishot
+ * accept into the table of fixed files; multishot recv from a ring of large buffers that the kernel fills
+ * piece by piece (incremental, 6.12; before it: one message for each smaller buffer); the answer is sent
+ * from where it was received, all that one connection got in a pass in one send, which goes out with the
+ * enter that waits. A buffer goes back to the kernel when it is full and everything in it was sent.
+ * Failures: without buffers a recv ends with ENOBUFS and is armed again when one comes home (or one more
+ * is made); a connection with an error drops what it had to send and is closed once its recv and send have
+ * ended.
  * Invariants: at most one send in flight for each connection; a connection is closed when neither is. */
 #include <errno.h>
 #include <liburing.h>

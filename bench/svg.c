@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Bar charts as one SVG: for each case a row for each server, with two bars (CPU time, rate) or one (memory, time).
+/* Bar charts as one SVG: for each case a row for each server, with two bars (CPU time, rate) or one
+ * (memory, time).
  *
- * It has no background of its own and takes its colours from the reader's scheme (prefers-color-scheme), so that it reads
- * well on light and on dark pages. Bars start at zero; the thin line on a bar spans the rounds; the figure at its end is the
- * median. Within a case, bars of one column share their scale. */
+ * It has no background of its own and takes its colours from the reader's scheme (prefers-color-scheme),
+ * so that it reads well on light and on dark pages. Bars start at zero; the thin line on a bar spans the
+ * rounds; the figure at its end is the median. Within a case, bars of one column share their scale. */
 #include "svg.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls are counted by a perf event on the tracepoint raw_syscalls:sys_enter: the kernel counts, nobody is
- * stopped or traced. It needs root or kernel.perf_event_paranoid <= -1, and a mounted tracefs to look up
- * the tracepoint's number. */
+/* System calls are counted by a perf event on the tracepoint raw_syscalls:sys_enter: the kernel counts,
+ * nobody is stopped or traced. It needs root or kernel.perf_event_paranoid <= -1, and a mounted tracefs to
+ * look up the tracepoint's number. */
 #include "syscalls.h"
 
 #include <errno.h>

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Begin to count; a counter to close with bench_syscalls_end, or -1 where it is not permitted. While it is open
- * each system call of the process is slower: never measure time then. */
+/* Begin to count; a counter to close with bench_syscalls_end, or -1 where it is not permitted. While it is
+ * open each system call of the process is slower: never measure time then. */
 int bench_syscalls_begin(pid_t pid);
 
 /* The count since begin, and close; -1 when it cannot be read. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The current date every second for five seconds, with call_later: the second example of asyncio's page (18.5.1.18.2).
+/* The current date every second for five seconds, with call_later: the second example of asyncio's page
+ * (18.5.1.18.2).
  *
  * The callback registers itself again until the end time is near, and then stops the loop. */
 #include <rondo.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A client that keeps many connections busy at once and checks every byte that comes back.
  *
- *     echo_client --port 7000 --connections 1000 --messages 10 --size 64
+ * echo_client --port 7000 --connections 1000 --messages 10 --size 64
  *
- * Each connection has a task, talk(): connect, send a message, wait for the answer, compare, again; then finish sending
- * and wait for the server to close. All tasks share one loop and one thread. Between a protocol, which is called when
- * something arrives, and a task, which wants to wait for it, stands the small stream below. */
+ * Each connection has a task, talk(): connect, send a message, wait for the answer, compare, again; then
+ * finish sending and wait for the server to close. All tasks share one loop and one thread. Between a
+ * protocol, which is called when something arrives, and a task, which wants to wait for it, stands the
+ * small stream below. */
 #include <getopt.h>
 #include <rondo.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A server that sends back what it gets, on any backend and on as many cores as you like.
  *
- *     echo_server --backend io_uring --port 7000 --loops 2
+ * echo_server --backend io_uring --port 7000 --loops 2
  *
- * Each loop has a thread of its own and runs one task, serve(): listen, wait until told to stop, say goodbye to the
- * clients. With several loops all of them listen on one port (SO_REUSEPORT), and the kernel spreads the connections.
- * The main thread only waits for SIGTERM or Ctrl+C and then tells the loops. */
+ * Each loop has a thread of its own and runs one task, serve(): listen, wait until told to stop, say
+ * goodbye to the clients. With several loops all of them listen on one port (SO_REUSEPORT), and the kernel
+ * spreads the connections. The main thread only waits for SIGTERM or Ctrl+C and then tells the loops. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <getopt.h>
@@ -67,7 +67,8 @@ static const rondo_protocol_ops echo = {
 
 /* --- a loop ------------------------------------------------------------------------------------ */
 
-/* The task of each loop. It reads like a program that blocks, but while it awaits, the loop serves clients. */
+/* The task of each loop. It reads like a program that blocks, but while it awaits, the loop serves
+ * clients. */
 static int serve(void *context)
 {
     struct worker *worker = context;
@@ -95,7 +96,8 @@ static int serve(void *context)
     sem_post(&worker->started);
 
     rondo_await(worker->stop, NULL);
-    /* Listen no more, send what is still to be sent, and wait for the connections to end, up to five seconds. */
+    /* Listen no more, send what is still to be sent, and wait for the connections to end, up to five
+     * seconds. */
     return rondo_await(rondo_server_drain(server, RONDO_S(5)), NULL);
 }
 
@@ -128,8 +130,8 @@ static void stop_worker(struct worker *worker)
     sem_destroy(&worker->started);
 }
 
-/* Start a worker on @port and wait until it listens. Returns whether it does; stop_worker must follow if the thread was
- * started at all, which *@ret_running tells. */
+/* Start a worker on @port and wait until it listens. Returns whether it does; stop_worker must follow if
+ * the thread was started at all, which *@ret_running tells. */
 static bool start_worker(struct worker *worker, const struct settings *settings, int port, bool *ret_running)
 {
     worker->settings = settings;
