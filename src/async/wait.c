@@ -225,12 +225,21 @@ static int watch(struct wait_for_call *call, bool cancel)
     return rc;
 }
 
-/* Cancel the future and wait until it has really ended (asyncio's _cancel_and_wait). */
+/* Cancel the future and wait until it has really ended (asyncio's _cancel_and_wait). On a closed loop nothing ends any
+ * more: there is nothing to wait for. */
 static int cancel_and_wait(struct wait_for_call *call)
 {
+    rondo_loop *loop = call->future->loop;
+    rondo_handle_cancel(&call->timer); /* its release is not the one that counts from here on */
     rondo_future_unref(call->release);
-    call->release = rondo_future_new(call->future->loop);
-    return call->release ? watch(call, true) : RONDO_ENOMEM;
+    call->release = NULL;
+    if (loop->closed)
+        return rondo_fail(RONDO_ECANCELLED, NULL);
+    call->release = rondo_future_new(loop);
+    int rc = call->release ? watch(call, true) : RONDO_ENOMEM;
+    if (rc == RONDO_ENOMEM)
+        rondo_future_cancel(call->future);
+    return rc;
 }
 
 /* The outcome, with the value handed on. */
