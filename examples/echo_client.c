@@ -208,20 +208,23 @@ static int visit(void *context)
     }
     double seconds = (double) (rondo_loop_time(loop) - begin) / 1e9;
     int failures = 0;
+    const struct visitor *first = NULL; /* of those that failed */
     for (int i = 0; i < count; i++) {
         rondo_future_unref(crowd->tasks[i]);
         if (crowd->visitors[i].error[0] == '\0')
             continue;
-        if (failures++ == 0)
-            fprintf(stderr, "echo_client: connection %d: %s\n", i, crowd->visitors[i].error);
+        failures++;
+        if (!first)
+            first = &crowd->visitors[i];
     }
     if (rc < 0)
         return rc;
-    if (failures == 0)
+    if (first)
+        fprintf(stderr, "echo_client: %d of %d connections failed; number %d: %s\n", failures, count,
+                first->number, first->error);
+    else
         printf("%d connections x %d messages x %d bytes: every byte came back, %.2f s, backend=%s\n", count,
                crowd->settings->messages, crowd->settings->size, seconds, rondo_loop_backend_name(loop));
-    else
-        fprintf(stderr, "echo_client: %d of %d connections failed\n", failures, count);
     return failures;
 }
 
