@@ -72,17 +72,19 @@ static void run_wait_member(struct rondo_ready *node, struct rondo_core *core)
     drop_wait(call);
 }
 
-static void begin_wait(struct wait_call *call)
+static int begin_wait(struct wait_call *call)
 {
+    rondo_ns deadline = rondo_loop_deadline(call->loop, call->timeout);
+    int rc = 0;
     if (call->timeout != RONDO_FOREVER)
-        rondo_loop_timer(call->loop, rondo_loop_deadline(call->loop, call->timeout), &call->timer, release_future,
-                         call->release);
-    for (size_t i = 0; i < call->count; i++) {
+        rc = rondo_loop_timer(call->loop, deadline, &call->timer, release_future, call->release);
+    for (size_t i = 0; rc == 0 && i < call->count; i++) {
         call->members[i].call = call;
         call->members[i].waiter.ready.run = run_wait_member;
         call->holders++;
         rondo_waiter_add(&call->members[i].waiter, call->futures[i]);
     }
+    return rc;
 }
 
 static int count_done(struct wait_call *call)
@@ -96,8 +98,10 @@ static int count_done(struct wait_call *call)
 static int run_wait(void *context)
 {
     struct wait_call *call = context;
-    begin_wait(call);
-    int rc = rondo_await(rondo_future_ref(call->release), NULL);
+    int rc = begin_wait(call);
+    if (rc < 0)
+        return rc;
+    rc = rondo_await(rondo_future_ref(call->release), NULL);
     rondo_handle_cancel(&call->timer);
     for (size_t i = 0; i < call->count; i++)
         if (!rondo_future_is_done(call->futures[i]) && rondo_waiter_remove(&call->members[i].waiter))
@@ -274,8 +278,12 @@ static int run_wait_for(void *context)
     }
     if (call->timeout <= 0)
         return rondo_future_is_done(call->future) ? hand_on(call) : time_is_up(call);
-    rondo_loop_timer(loop, rondo_loop_deadline(loop, call->timeout), &call->timer, release_future, call->release);
-    int rc = watch(call, false);
+    rondo_ns deadline = rondo_loop_deadline(loop, call->timeout);
+    int rc = rondo_loop_timer(loop, deadline, &call->timer, release_future, call->release);
+    if (rc == 0)
+        rc = watch(call, false);
+    if (rc == RONDO_ENOMEM)
+        return rc;
     if (rc == RONDO_ECANCELLED && !rondo_future_is_done(call->future)) {
         cancel_and_wait(call);
         return rondo_fail(RONDO_ECANCELLED, NULL);
