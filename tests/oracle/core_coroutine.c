@@ -60,7 +60,6 @@ static int wait_waitfor(char *const *arguments)
 
 static int wait_wait(char *const *arguments)
 {
-    rondo_ns limit = limit_of(arguments[0]);
     rondo_wait_until until = strcmp(arguments[1], "all") == 0     ? RONDO_WAIT_ALL
                              : strcmp(arguments[1], "first") == 0 ? RONDO_WAIT_FIRST
                                                                   : RONDO_WAIT_FIRST_FAILURE;
@@ -72,6 +71,7 @@ static int wait_wait(char *const *arguments)
             return GO_ON;
         futures[count] = thing->future;
     }
+    rondo_ns limit = limit_of(arguments[0]);
     int rc = rondo_await(rondo_wait(player_loop, futures, count, limit, until), NULL);
     if (rc < 0)
         return rc;
@@ -129,7 +129,7 @@ static int guarded_step(char *const *words)
     if (!all && strcmp(words[0], "tryerr") != 0)
         return step(words);
     int rc = guarded_step(words + 1);
-    if (rc >= 0 || (rc == RONDO_ECANCELLED && !all))
+    if (rc >= 0 || rc == RONDO_EINTERRUPTED || (rc == RONDO_ECANCELLED && !all))
         return rc;
     trace("caught:%s", error_name(rc));
     return GO_ON;

@@ -5,7 +5,7 @@
 
 #include "support.h"
 
-enum { MAX_WORDS = 12, MAX_STATEMENTS = 64, MAX_BODIES = 48, MAX_MEMBERS = 8 };
+enum { MAX_WORDS = 12, MAX_STATEMENTS = 128, MAX_BODIES = 48, MAX_MEMBERS = 8 };
 
 struct statement {
     char *words[MAX_WORDS]; /* the verb and its arguments; NULL behind the last */

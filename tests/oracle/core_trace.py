@@ -102,6 +102,7 @@ class Player:
     def play(self):
         try:
             self.run_body("main")
+            return " ".join(self.words)
         finally:
             self.loop.set_exception_handler(lambda loop, context: None)
             for task in asyncio.all_tasks(self.loop):
@@ -110,7 +111,6 @@ class Player:
             if not self.loop.is_running():
                 self.loop.close()
             gc.collect()
-        return " ".join(self.words)
 
     def find(self, name):
         if name not in self.names:
@@ -381,6 +381,7 @@ def read_scenarios(path):
 def main():
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
+    sys.unraisablehook = lambda unraisable: None  # coroutines that are thrown away at the end
     only = sys.argv[2] if len(sys.argv) > 2 else None
     for name, bodies in read_scenarios(sys.argv[1]).items():
         if only and name != only:
