@@ -107,6 +107,7 @@ static void mark_dirty(struct rondo_reactor *reactor, struct entry *entry)
     if (entry->is_dirty)
         return;
     entry->is_dirty = true;
+    reactor->driver.is_quiet = false;
     reactor->changes[reactor->change_count++] = (rondo_socket) (entry - reactor->entries);
 }
 
@@ -126,6 +127,16 @@ static uint64_t cookie_of(const struct rondo_reactor *reactor, const struct entr
     return (uint64_t) entry->generation << 32 | (uint64_t) (entry - reactor->entries);
 }
 
+/* With nothing registered nothing can be ready; mail is told by other means than the wake channel. */
+static void count_registered(struct rondo_reactor *reactor, struct entry *entry, unsigned sides)
+{
+    if (sides && !entry->registered)
+        reactor->registered_count++;
+    if (!sides && entry->registered)
+        reactor->registered_count--;
+    entry->registered = (uint8_t) sides;
+}
+
 static void finish_unpolled(struct rondo_reactor *reactor, struct rondo_op *op, int code);
 
 static void apply_change(struct rondo_reactor *reactor, struct entry *entry)
@@ -138,8 +149,7 @@ static void apply_change(struct rondo_reactor *reactor, struct entry *entry)
     rondo_socket sock = (rondo_socket) (entry - reactor->entries);
     int rc = reactor->poller_ops->change(reactor->poller, sock, cookie_of(reactor, entry), entry->registered, wanted);
     if (rc == 0) {
-        reactor->registered_count += (wanted != 0) - (size_t) (entry->registered != 0);
-        entry->registered = (uint8_t) wanted;
+        count_registered(reactor, entry, wanted);
         return;
     }
     for (int side = READING; side <= WRITING; side++) /* nobody must wait for what cannot come */
@@ -153,6 +163,7 @@ static void apply_changes(struct rondo_reactor *reactor)
     reactor->change_count = 0;
     for (size_t i = 0; i < count; i++)
         apply_change(reactor, &reactor->entries[reactor->changes[i]]);
+    reactor->driver.is_quiet = reactor->registered_count == 0 && reactor->change_count == 0;
 }
 
 /* --- the life of an op --------------------------------------------------------------------------- */
@@ -370,9 +381,8 @@ void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
         assert(!entry->ops[READING] && !entry->ops[WRITING]);
         if (entry->registered) { /* before the close: a copy of the descriptor elsewhere would keep it alive */
             reactor->poller_ops->change(reactor->poller, sock, 0, entry->registered, 0);
-            reactor->registered_count--;
+            count_registered(reactor, entry, 0);
         }
-        entry->registered = 0;
         entry->spurious = 0;
         entry->generation++;
     }
@@ -416,8 +426,6 @@ int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct ron
         if (!rondo_ready_list_is_empty(&driver->core->queue))
             timeout = 0; /* a registration has failed */
     }
-    if (timeout == 0 && reactor->registered_count == 0)
-        return 0; /* nothing can be ready, and mail is told by other means than the wake channel */
     reactor->completed = completed;
     return reactor->poller_ops->wait(reactor->poller, timeout);
 }
@@ -452,6 +460,7 @@ int rondo_reactor_open(const struct rondo_driver_ops *ops, const struct rondo_po
     reactor->driver.ops = ops;
     reactor->driver.core = core;
     reactor->driver.inline_send = true;
+    reactor->driver.is_quiet = true;
     reactor->poller_ops = poller_ops;
     reactor->allocator = *config->allocator;
     reactor->scratch_size = config->receive_buffer_size ? config->receive_buffer_size : SCRATCH_SIZE;

@@ -186,10 +186,9 @@ static struct rondo_context *current_flow(rondo_loop *loop)
     if (current)
         return &current->machine;
     struct rondo_coroutine_pool *pool = loop->coroutines;
-    uintptr_t thread = rondo_thread_self();
-    if (pool->thread != thread) {
+    if (pool->thread != loop->thread) { /* coroutines are stepped by the thread that runs the loop */
         rondo_context_enter_thread(&pool->main);
-        pool->thread = thread;
+        pool->thread = loop->thread;
     }
     return &pool->main;
 }

@@ -35,7 +35,7 @@ static int check_run(rondo_loop *loop, rondo_future *future)
         return rondo_fail(RONDO_ECLOSED, "the loop is closed");
     if (loop->running)
         return rondo_fail(RONDO_ERUNNING, "this loop is running already");
-    if (rondo_loop_running())
+    if (rondo_thread_state.running) /* rondo_loop_running would overwrite the last error */
         return rondo_fail(RONDO_ERUNNING, "another loop is running on this thread");
     if (!future)
         return rondo_last_error() < 0 ? rondo_last_error() : rondo_fail(RONDO_EINVAL, "no future given");

@@ -26,8 +26,8 @@ int rondo_loop_check(rondo_loop *loop)
     return loop->guarded ? check_closely(loop) : 0;
 }
 
-/* Mail that came before this call stands before it in the queue. */
-static inline int enter_call(rondo_loop *loop, rondo_callback *callback)
+/* The slow way into a call: something is wrong, or mail that came before this call has to go before it. */
+static int enter_closely(rondo_loop *loop, rondo_callback *callback)
 {
     int rc = rondo_loop_check(loop);
     if (rc < 0)
@@ -39,21 +39,9 @@ static inline int enter_call(rondo_loop *loop, rondo_callback *callback)
     return 0;
 }
 
-static inline void fill_handle(rondo_handle *ret_handle, rondo_loop *loop, const struct rondo_slot *slot, rondo_ns when)
+static inline void put_call(rondo_loop *loop, struct rondo_slot *slot, rondo_handle *ret_handle,
+                            rondo_callback *callback, void *context, rondo_destructor *destroy, const char *name)
 {
-    if (ret_handle)
-        *ret_handle = (rondo_handle){ loop, slot->index, slot->generation, when, false };
-}
-
-static inline int queue_call(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback, void *context,
-                             rondo_destructor *destroy, const char *name)
-{
-    int rc = enter_call(loop, callback);
-    if (rc < 0)
-        return rc;
-    struct rondo_slot *slot = rondo_slots_take(&loop->slots, &loop->allocator);
-    if (!slot)
-        return RONDO_ENOMEM;
     slot->callback = callback;
     slot->context = context;
     slot->destroy = destroy;
@@ -61,42 +49,69 @@ static inline int queue_call(rondo_loop *loop, rondo_handle *ret_handle, rondo_c
     slot->state = RONDO_SLOT_QUEUED;
     slot->ready.run = rondo_slot_run;
     rondo_loop_queue(loop, &slot->ready);
-    fill_handle(ret_handle, loop, slot, 0);
+    if (ret_handle)
+        *ret_handle = (rondo_handle){ loop, slot->index, slot->generation, 0, false };
+}
+
+/* Everything that is not plain: apart, so that the plain way is short. */
+static int queue_call_closely(rondo_loop *loop, rondo_handle *ret_handle, const rondo_call *call)
+{
+    int rc = enter_closely(loop, call->callback);
+    if (rc < 0)
+        return rc;
+    struct rondo_slot *slot = rondo_slots_take(&loop->slots, &loop->allocator);
+    if (!slot)
+        return RONDO_ENOMEM;
+    put_call(loop, slot, ret_handle, call->callback, call->context, call->destroy, call->name);
     return 0;
+}
+
+static int queue_plain_closely(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback, void *context)
+{
+    rondo_call call = { .callback = callback, .context = context };
+    return queue_call_closely(loop, ret_handle, &call);
 }
 
 int rondo_loop_call_soon(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback, void *context)
 {
-    return queue_call(loop, ret_handle, callback, context, NULL, NULL);
+    if (!loop || !callback || loop->guarded || rondo_inbox_has_mail(&loop->inbox) || !loop->slots.free)
+        return queue_plain_closely(loop, ret_handle, callback, context);
+    struct rondo_slot *slot = loop->slots.free;
+    loop->slots.free = slot->next;
+    put_call(loop, slot, ret_handle, callback, context, NULL, NULL);
+    return 0;
 }
 
 int rondo_loop_call(rondo_loop *loop, const rondo_call *call, rondo_handle *ret_handle)
 {
     if (!call || !call->size)
         return rondo_fail(RONDO_EINVAL, "no call given, or its size is not set");
-    return queue_call(loop, ret_handle, call->callback, call->context, call->destroy, call->name);
+    return queue_call_closely(loop, ret_handle, call);
 }
 
-static void report_call(rondo_loop *loop, int code, const char *message, const rondo_handle *handle, const char *name)
+static void report_call(rondo_loop *loop, uint32_t slot, uint32_t generation)
 {
-    rondo_loop_report(loop, (rondo_exception_context){
-                                .message = "Exception in callback",
-                                .error = code,
-                                .error_message = message,
-                                .handle = handle,
-                                .handle_name = name,
-                                .socket = RONDO_INVALID_SOCKET,
-                            });
-}
-
-static inline void run_call(rondo_loop *loop, const rondo_call *call, const rondo_handle *handle)
-{
-    loop->callback_name = call->name;
-    call->callback(call->context);
+    rondo_handle handle = { loop, slot, generation, 0, false };
     const char *message;
     int code = rondo_loop_take_raised(loop, &message);
     if (code)
-        report_call(loop, code, message, handle, call->name);
+        rondo_loop_report(loop, (rondo_exception_context){
+                                    .message = "Exception in callback",
+                                    .error = code,
+                                    .error_message = message,
+                                    .handle = &handle,
+                                    .handle_name = loop->callback_name,
+                                    .socket = RONDO_INVALID_SOCKET,
+                                });
+}
+
+/* What a slot or a letter comes to: the call, and the report of its failure. */
+static inline void run_call(rondo_loop *loop, const rondo_call *call, uint32_t slot, uint32_t generation)
+{
+    loop->callback_name = call->name;
+    call->callback(call->context);
+    if (loop->raised)
+        report_call(loop, slot, generation);
     if (call->destroy)
         call->destroy(call->context);
 }
@@ -106,11 +121,15 @@ void rondo_slot_run(struct rondo_ready *node, struct rondo_core *core)
     struct rondo_slot *slot = rondo_container(node, struct rondo_slot, ready);
     rondo_loop *loop = rondo_loop_of(core);
     rondo_call call = { .callback = slot->callback, .context = slot->context, .destroy = slot->destroy, .name = slot->name };
-    rondo_handle handle = { loop, slot->index, slot->generation, 0, false };
-    bool cancelled = slot->state == RONDO_SLOT_CANCELLED;
+    uint32_t index = slot->index;
+    uint32_t generation = slot->generation;
     rondo_slots_give(&loop->slots, slot);
-    if (!cancelled)
-        run_call(loop, &call, &handle);
+    run_call(loop, &call, index, generation);
+}
+
+static void run_cancelled_slot(struct rondo_ready *node, struct rondo_core *core)
+{
+    rondo_slots_give(&rondo_loop_of(core)->slots, rondo_container(node, struct rondo_slot, ready));
 }
 
 /* --- from other threads ---------------------------------------------------------------------- */
@@ -123,10 +142,9 @@ static void run_letter(struct rondo_ready *node, struct rondo_core *core)
         .callback = letter->callback, .context = letter->context, .destroy = letter->destroy, .name = letter->name
     };
     uint32_t number = letter->block->first + (uint32_t) (letter - letter->block->letters);
-    rondo_handle handle = { loop, RONDO_INBOX_SLOT, number, 0, false };
     rondo_inbox_letter_done(&loop->inbox, &loop->allocator, letter);
     if (call.callback)
-        run_call(loop, &call, &handle);
+        run_call(loop, &call, RONDO_INBOX_SLOT, number);
 }
 
 void rondo_loop_take_mail(rondo_loop *loop)
@@ -167,6 +185,13 @@ static struct rondo_slot *slot_of(const rondo_handle *handle)
     return slot->generation == handle->generation ? slot : NULL;
 }
 
+/* The node stays where it is and gives the slot back when its turn comes. */
+static void cancel_queued(struct rondo_slot *slot)
+{
+    slot->state = RONDO_SLOT_CANCELLED;
+    slot->ready.run = run_cancelled_slot;
+}
+
 static void cancel_slot(rondo_loop *loop, struct rondo_slot *slot)
 {
     rondo_destructor *destroy = slot->destroy;
@@ -175,7 +200,7 @@ static void cancel_slot(rondo_loop *loop, struct rondo_slot *slot)
     if (slot->state == RONDO_SLOT_TIMER)
         rondo_timer_cancel(loop, slot); /* gives the slot back */
     else
-        slot->state = RONDO_SLOT_CANCELLED; /* goes when its turn comes */
+        cancel_queued(slot);
     if (destroy)
         destroy(context);
 }
@@ -233,10 +258,11 @@ static void drop_slot(rondo_loop *loop, struct rondo_slot *slot)
     rondo_destructor *destroy = slot->destroy;
     void *context = slot->context;
     slot->destroy = NULL;
+    slot->order = 0;
     if (slot->state == RONDO_SLOT_TIMER)
         rondo_slots_give(&loop->slots, slot);
     else
-        slot->state = RONDO_SLOT_CANCELLED;
+        cancel_queued(slot);
     if (destroy)
         destroy(context);
 }

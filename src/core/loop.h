@@ -123,7 +123,7 @@ void rondo_timers_expire(rondo_loop *loop);         /* timers.c: queue what is d
 void rondo_timer_cancel(rondo_loop *loop, struct rondo_slot *slot); /* timers.c: take it off the books */
 void rondo_slot_run(struct rondo_ready *node, struct rondo_core *core); /* calls.c */
 void rondo_run_batch(rondo_loop *loop);             /* pass.c */
-int rondo_loop_pass(rondo_loop *loop, bool may_block); /* pass.c */
+int rondo_loop_pass(rondo_loop *loop);              /* pass.c: one turn; the code of an interrupt or of the backend */
 
 /* --- what the rooms above do when a loop closes; called by rondo_loop_close and rondo_loop_free */
 void rondo_tasks_close(rondo_loop *loop);     /* src/async: report and destroy pending tasks */

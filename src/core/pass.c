@@ -44,11 +44,10 @@ static int spin(rondo_loop *loop, rondo_ns *timeout, struct rondo_ready_list *co
     return 0;
 }
 
-static int wait_for_io(rondo_loop *loop, rondo_ns timeout, struct rondo_ready_list *completed)
+/* The wait of a pass that may sleep. */
+static int wait_long(rondo_loop *loop, rondo_ns timeout, struct rondo_ready_list *completed)
 {
     struct rondo_driver *driver = loop->core.driver;
-    if (timeout == 0)
-        return driver->ops->wait(driver, 0, completed);
     if (loop->spin_ns > 0) {
         int rc = spin(loop, &timeout, completed);
         if (rc < 0 || timeout == 0)
@@ -65,8 +64,10 @@ static int wait_for_io(rondo_loop *loop, rondo_ns timeout, struct rondo_ready_li
 /* An interrupt leaves the rest of the batch at the head of the queue. */
 static void keep_rest(rondo_loop *loop)
 {
-    if (rondo_ready_list_is_empty(&loop->batch))
+    if (rondo_ready_list_is_empty(&loop->batch)) {
+        rondo_ready_list_init(&loop->batch);
         return;
+    }
     rondo_ready_list_splice(&loop->batch, &loop->core.queue);
     rondo_ready_list_splice(&loop->core.queue, &loop->batch);
 }
@@ -82,20 +83,36 @@ static void run_timed(rondo_loop *loop, struct rondo_ready *node)
                   loop->callback_name ? loop->callback_name : "callback", (double) spent / 1e9);
 }
 
+/* Debug mode may be switched on or off by any callback. */
+static void run_slowly(rondo_loop *loop, struct rondo_ready *node)
+{
+    if (loop->debug)
+        run_timed(loop, node);
+    else
+        node->run(node, &loop->core);
+}
+
 void rondo_run_batch(rondo_loop *loop)
 {
     rondo_ready_list_splice(&loop->batch, &loop->core.queue);
+    bool is_debug = loop->debug;
+    uint64_t count = 0;
     struct rondo_ready *node;
-    while ((node = rondo_ready_list_pop(&loop->batch))) {
-        loop->metrics.callbacks++;
-        if (loop->debug)
-            run_timed(loop, node);
+    while ((node = loop->batch.head)) {
+        loop->batch.head = node->next;
+        count++;
+        if (is_debug)
+            run_slowly(loop, node);
         else
             node->run(node, &loop->core);
         if (loop->interrupt)
             break;
     }
-    keep_rest(loop);
+    loop->metrics.callbacks += count;
+    if (!node)
+        rondo_ready_list_init(&loop->batch);
+    else
+        keep_rest(loop);
 }
 
 static void take_interrupt(rondo_loop *loop)
@@ -105,18 +122,32 @@ static void take_interrupt(rondo_loop *loop)
         loop->on_interrupt(loop, loop->on_interrupt_context);
 }
 
-int rondo_loop_pass(rondo_loop *loop, bool may_block)
+/* What completed goes behind the mail of other threads, and before the timers. */
+static void queue_completed(rondo_loop *loop, struct rondo_ready_list *completed)
 {
+    for (struct rondo_ready *node = completed->head; node; node = node->next)
+        loop->metrics.completions++;
+    rondo_ready_list_splice(&loop->core.queue, completed);
+}
+
+int rondo_loop_pass(rondo_loop *loop)
+{
+    struct rondo_driver *driver = loop->core.driver;
     struct rondo_ready_list completed;
     rondo_ready_list_init(&completed);
     loop->metrics.passes++;
-    int rc = wait_for_io(loop, may_block ? wait_time(loop) : 0, &completed);
+    int rc = 0;
+    rondo_ns timeout = wait_time(loop);
+    if (timeout != 0)
+        rc = wait_long(loop, timeout, &completed);
+    else if (!driver->is_quiet)
+        rc = driver->ops->wait(driver, 0, &completed);
     if (rondo_inbox_has_mail(&loop->inbox))
         rondo_loop_take_mail(loop);
-    for (struct rondo_ready *node = completed.head; node; node = node->next)
-        loop->metrics.completions++;
-    rondo_ready_list_splice(&loop->core.queue, &completed);
-    rondo_timers_expire(loop);
+    if (completed.head)
+        queue_completed(loop, &completed);
+    if (loop->timers.count)
+        rondo_timers_expire(loop);
     if (rc < 0)
         return rc;
     if (atomic_load_explicit(&loop->interrupted, memory_order_relaxed))
@@ -158,7 +189,7 @@ int rondo_loop_run_forever(rondo_loop *loop)
     if (rc < 0)
         return rc;
     do
-        rc = rondo_loop_pass(loop, true);
+        rc = rondo_loop_pass(loop);
     while (rc == 0 && !loop->stopping);
     leave_run(loop);
     return rc;

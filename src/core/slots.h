@@ -29,7 +29,7 @@ struct rondo_slot {
     const char *name;
     uint32_t index;
     uint32_t generation;
-    uint32_t order; /* TIMER: which entry of the heap stands for it; 0: none */
+    uint32_t order; /* TIMER: which entry of the heap stands for it; else 0 */
     uint32_t state; /* enum rondo_slot_state */
 };
 
@@ -62,7 +62,6 @@ static inline struct rondo_slot *rondo_slots_take(struct rondo_slots *slots, con
 static inline void rondo_slots_give(struct rondo_slots *slots, struct rondo_slot *slot)
 {
     slot->generation++;
-    slot->order = 0;
     slot->state = RONDO_SLOT_FREE;
     slot->next = slots->free;
     slots->free = slot;

@@ -95,6 +95,7 @@ rondo_ns rondo_loop_deadline(const rondo_loop *loop, rondo_ns delay)
 
 void rondo_timer_cancel(rondo_loop *loop, struct rondo_slot *slot)
 {
+    slot->order = 0;
     rondo_slots_give(&loop->slots, slot);
     loop->live_timers--;
     if (loop->timers.count > SWEEP_MINIMUM && loop->live_timers < loop->timers.count / 2)
