@@ -66,6 +66,7 @@ int rondo_socket_startup(void)
 
 #if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
 #define NEW_SOCKET_FLAGS (SOCK_CLOEXEC | SOCK_NONBLOCK)
+#define HAVE_NEW_SOCKET_FLAGS 1 /* the flags are enumerators: #if cannot look at them */
 static int prepare(int sock)
 {
     (void) sock;
@@ -155,7 +156,7 @@ int rondo_socket_accept(rondo_socket sock, rondo_socket *ret_socket, rondo_addre
 {
     socklen_t length = sizeof ret_peer->storage;
     struct sockaddr *peer = ret_peer ? (struct sockaddr *) (void *) ret_peer->storage.bytes : NULL;
-#if NEW_SOCKET_FLAGS
+#if defined(HAVE_NEW_SOCKET_FLAGS)
     int accepted = accept4(sock, peer, peer ? &length : NULL, NEW_SOCKET_FLAGS);
 #else
     int accepted = accept(sock, peer, peer ? &length : NULL);
