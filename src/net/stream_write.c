@@ -150,8 +150,11 @@ int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, si
     if (transport->has_eof)
         return rondo_fail(RONDO_EINVALIDSTATE, "cannot write after write_eof");
     size_t total = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].length > SIZE_MAX - total)
+            return rondo_fail(RONDO_EINVAL, "the pieces are longer than memory can be");
         total += pieces[i].length;
+    }
     if (!total)
         return 0;
     if (goes_nowhere(stream))
