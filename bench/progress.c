@@ -3,6 +3,8 @@
 #include "progress.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -15,22 +17,30 @@ void bench_progress_begin(struct bench_progress *progress, size_t total)
     progress->terminal = isatty(STDERR_FILENO) == 1;
 }
 
+static size_t terminal_width(void)
+{
+    struct winsize size;
+    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+    return known ? size.ws_col : 80;
+}
+
 static void draw(const struct bench_progress *progress, const char *kind, const char *title, const char *name)
 {
-    char bar[WIDTH + 1];
-    size_t filled = progress->total ? progress->done * WIDTH / progress->total : 0;
-    for (size_t i = 0; i < WIDTH; i++)
-        bar[i] = i < filled ? '#' : '.';
+    char bar[WIDTH + 1], left[32] = "", line[256];
+    size_t filled = progress->done * WIDTH / progress->total;
+    memset(bar, '.', WIDTH);
+    memset(bar, '#', filled);
     bar[WIDTH] = '\0';
-    char left[32] = "";
     if (progress->done > 0) {
         double used = (double) (bench_now() - progress->begin) / 1e9;
-        unsigned seconds =
-            (unsigned) (used / (double) progress->done * (double) (progress->total - progress->done) + 1);
+        double each = used / (double) progress->done;
+        unsigned seconds = (unsigned) (each * (double) (progress->total - progress->done) + 1);
         snprintf(left, sizeof left, "%u:%02u left  ", seconds / 60, seconds % 60);
     }
-    fprintf(stderr, "\r[%s] %3zu%%  %s%s, %s: %s\033[K", bar, progress->done * 100 / progress->total, left,
-            kind, title, name);
+    snprintf(line, sizeof line, "[%s] %3zu%%  %s%s, %s: %s", bar, progress->done * 100 / progress->total,
+             left, kind, title, name);
+    /* A line that wraps could not be drawn over. */
+    fprintf(stderr, "\r%.*s\033[K", (int) terminal_width() - 1, line);
     fflush(stderr);
 }
 

@@ -170,6 +170,16 @@ static int serve(const struct bench_server *server, int listener)
     return event_base_dispatch(base);
 }
 
+/* libev's library has functions of the same names. */
+static bool available(const struct bench_server *server, char *reason, size_t capacity)
+{
+    (void) server;
+    if (strncmp(event_get_version(), "libev", 5) != 0)
+        return true;
+    snprintf(reason, capacity, "libev's imitation of it was linked in its stead");
+    return false;
+}
+
 extern const struct bench_server bench_libevent_servers[];
 
 const struct bench_server bench_libevent_servers[] = {
@@ -177,11 +187,13 @@ const struct bench_server bench_libevent_servers[] = {
       .about = "libevent, events with recv + send",
       .family = BENCH_PEER,
       .argument = "event",
+      .available = available,
       .serve = serve },
     { .name = "libevent-buf",
       .about = "libevent, bufferevents",
       .family = BENCH_PEER,
       .argument = "bufferevent",
+      .available = available,
       .serve = serve },
     { .name = NULL },
 };

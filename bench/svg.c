@@ -76,9 +76,9 @@ static void write_text(FILE *file, int x, int y, const char *style, const char *
     fputs("</text>\n", file);
 }
 
-static void format_value(char *text, size_t capacity, double value, enum bench_metric metric)
+static void format_value(char *text, size_t capacity, double value, bool in_thousands)
 {
-    if (metric == BENCH_RATE && value >= 1000)
+    if (in_thousands && value >= 1000)
         snprintf(text, capacity, value < 99999.5 ? "%.1fk" : "%.0fk", value / 1000);
     else
         snprintf(text, capacity, value < 9.995 ? "%.2f" : value < 99.95 ? "%.1f" : "%.0f", value);
@@ -151,7 +151,8 @@ static void write_bar(FILE *file, const struct column *column, const struct benc
     fprintf(file, "  <line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"range\"/>\n",
             column->left + summary.low * scale, middle, column->left + summary.high * scale, middle);
     char text[32];
-    format_value(text, sizeof text, summary.median * column->factor, column->metric);
+    format_value(text, sizeof text, summary.median * column->factor,
+                 column->metric == BENCH_RATE && column->factor >= 1);
     write_text(file, column->left + (int) (summary.high * scale) + 6, top + BAR - 2, "value", text);
 }
 
