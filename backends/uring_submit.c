@@ -115,7 +115,6 @@ int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
     slot->cancel_sent = false;
     op->state = RONDO_OP_ACTIVE;
     op->paused = false;
-    op->flags = 0;
     driver->active++;
     append_pending(uring, op);
     return 0;
@@ -168,7 +167,6 @@ void rondo_uring_rearm(struct rondo_uring *uring, struct rondo_op *op)
     assert(slot->place == RONDO_URING_ENDING);
     slot->cancel_wanted = false;
     slot->cancel_sent = false;
-    op->flags = 1; /* data may be there already: receive first, then poll */
     if (op->kind == RONDO_OP_RECV && op->paused)
         slot->place = RONDO_URING_PARKED;
     else
@@ -223,8 +221,8 @@ static void fill_receive(struct rondo_op *op, struct io_uring_sqe *entry)
     io_uring_prep_recv_multishot(entry, op->socket, NULL, 0, 0);
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->buf_group = RONDO_URING_GROUP;
-    if (!op->flags)
-        entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    /* Without IORING_RECVSEND_POLL_FIRST: kernels that know how much a Unix socket holds (6.18 is one) take
+     * the data that was there before, and never come back for an end of stream that was there behind it. */
 }
 
 static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io_uring_sqe *entry)
