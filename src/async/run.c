@@ -182,7 +182,7 @@ int rondo_run(const rondo_loop_options *options, rondo_coroutine *coroutine, voi
 {
     if (!coroutine)
         return rondo_fail(RONDO_EINVAL, "no coroutine given");
-    if (rondo_loop_running())
+    if (rondo_loop_of_thread())
         return rondo_fail(RONDO_ERUNNING, "a loop is running on this thread already");
     struct runner runner = { 0 };
     int rc = rondo_loop_new(options, &runner.loop);

@@ -7,19 +7,24 @@
 
 _Thread_local struct rondo_thread_state rondo_thread_state;
 
-rondo_loop *rondo_loop_running(void)
+rondo_loop *rondo_loop_of_thread(void)
 {
     rondo_loop *loop = rondo_thread_state.running;
-    if (loop && loop->process == rondo_process_self())
-        return loop;
-    rondo_fail(RONDO_ENOTRUNNING, "no loop is running on this thread");
-    return NULL;
+    return loop && loop->process == rondo_process_self() ? loop : NULL;
+}
+
+rondo_loop *rondo_loop_running(void)
+{
+    rondo_loop *loop = rondo_loop_of_thread();
+    if (!loop)
+        rondo_fail(RONDO_ENOTRUNNING, "no loop is running on this thread");
+    return loop;
 }
 
 rondo_loop *rondo_loop_current(void)
 {
-    rondo_loop *loop = rondo_thread_state.running;
-    if (loop && loop->process == rondo_process_self())
+    rondo_loop *loop = rondo_loop_of_thread();
+    if (loop)
         return loop;
     if (rondo_thread_state.set)
         return rondo_thread_state.set;

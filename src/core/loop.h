@@ -141,6 +141,9 @@ struct rondo_thread_state {
 };
 extern _Thread_local struct rondo_thread_state rondo_thread_state;
 
+/* rondo_loop_running for asking: that there is none is no failure. */
+rondo_loop *rondo_loop_of_thread(void);
+
 /* Write one line to the log. Any thread. */
 void rondo_log(rondo_log_level level, const char *format, ...) RONDO_PRINTF(2, 3);
 

@@ -166,7 +166,7 @@ static int enter_run(rondo_loop *loop)
         return rondo_fail(RONDO_EFORKED, "the loop was made by the parent process; make a new one");
     if (loop->running)
         return rondo_fail(RONDO_ERUNNING, "this loop is running already");
-    if (rondo_loop_running())
+    if (rondo_loop_of_thread())
         return rondo_fail(RONDO_ERUNNING, "another loop is running on this thread");
     loop->running = true;
     loop->thread = rondo_thread_self();
