@@ -96,6 +96,7 @@ typedef enum rondo_error_class {
     X(EFAULT, -141, OS, "bad address")                                                             \
     X(ELOOP, -142, OS, "too many symbolic links")                                                  \
     X(ESHUTDOWN, -143, OS, "socket is shut down")                                                  \
+    X(EOSINVAL, -144, OS, "the system refuses the argument")                                       \
     X(EOS, -199, OS, "system error without a code of its own")                                     \
     X(EAI_ADDRFAMILY, -200, RESOLVER, "host has no address of this family")                        \
     X(EAI_AGAIN, -201, RESOLVER, "name resolution failed for now")                                 \

@@ -37,7 +37,7 @@ int rondo_error_from_system(int number)
 #define MAP(name)                                                                                                    \
     case name:                                                                                                        \
         return RONDO_##name;
-        MAP(EINVAL) MAP(ENOMEM) MAP(EACCES) MAP(EADDRINUSE) MAP(EADDRNOTAVAIL) MAP(EAFNOSUPPORT) MAP(EAGAIN)
+        MAP(ENOMEM) MAP(EACCES) MAP(EADDRINUSE) MAP(EADDRNOTAVAIL) MAP(EAFNOSUPPORT) MAP(EAGAIN)
         MAP(EALREADY) MAP(EBADF) MAP(ECONNABORTED) MAP(ECONNREFUSED) MAP(ECONNRESET) MAP(EDESTADDRREQ) MAP(EEXIST)
         MAP(EHOSTUNREACH) MAP(EINPROGRESS) MAP(EINTR) MAP(EIO) MAP(EISCONN) MAP(EISDIR) MAP(EMFILE) MAP(EMSGSIZE)
         MAP(ENAMETOOLONG) MAP(ENETDOWN) MAP(ENETUNREACH) MAP(ENFILE) MAP(ENOBUFS) MAP(ENODEV) MAP(ENOENT)
@@ -45,6 +45,8 @@ int rondo_error_from_system(int number)
         MAP(EPROTO) MAP(EPROTONOSUPPORT) MAP(EPROTOTYPE) MAP(ESRCH) MAP(EOPNOTSUPP) MAP(ECHILD) MAP(EFAULT)
         MAP(ELOOP) MAP(ESHUTDOWN) MAP(EBUSY)
 #undef MAP
+    case EINVAL: /* not RONDO_EINVAL: that is what the library says of its own callers */
+        return RONDO_EOSINVAL;
     case ETIMEDOUT:
         return RONDO_ETIMEDOUT;
     case ECANCELED:
