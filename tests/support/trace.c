@@ -27,7 +27,7 @@ void trace(const char *format, ...)
     vsnprintf(word, sizeof word, format, arguments);
     va_end(arguments);
     if (length + strlen(word) + 2 > sizeof text)
-        ck_abort_msg("the trace is full: %s", text);
+        ck_abort_msg("the trace is full: %.200s ...", text);
     length += (size_t) snprintf(text + length, sizeof text - length, "%s%s", length ? " " : "", word);
 }
 
