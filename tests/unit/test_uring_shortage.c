@@ -112,7 +112,7 @@ START_TEST(test_more_pieces_than_room)
 }
 END_TEST
 
-/* --- many things at once --------------------------------------------------------------------------------- */
+/* --- many things at once ------------------------------------------------------------------------ */
 
 /* Connections that come, talk, pause, are cancelled and closed in every order: each op ends exactly once. */
 START_TEST(test_churn)

@@ -63,6 +63,7 @@ unsigned char *pattern(size_t length);
         }                                                                  \
     } while (0)
 
+void add_cancel_cases(Suite *suite);
 void add_stream_cases(Suite *suite);
 void add_socket_cases(Suite *suite);
 void add_shortage_cases(Suite *suite);
