@@ -27,8 +27,6 @@ struct rondo_held {
     int end;
 };
 
-static void deliver(struct rondo_stream *stream, const unsigned char *data, size_t length);
-
 /* --- what is held ------------------------------------------------------------------------------------- */
 
 static void run_held(struct rondo_ready *node, struct rondo_core *core);
@@ -115,11 +113,12 @@ static void end_failed(struct rondo_stream *stream, const char *message)
         rondo_stream_fail(stream, code);
 }
 
-/* The protocol's memory; NULL after the stream has failed. */
+/* The protocol's memory; NULL after the stream has failed, or where it is not wanted any more. */
 static void *ask_buffer(struct rondo_stream *stream, size_t hint, size_t *ret_length)
 {
     size_t length = 0;
-    void *buffer = stream->base.protocol->ops->get_buffer(stream->base.protocol, hint, &length);
+    rondo_protocol *protocol = stream->base.protocol;
+    void *buffer = protocol->ops->get_buffer(protocol, hint, &length);
     if (stream->base.loop->raised) {
         end_failed(stream, "Fatal error: protocol.get_buffer() call failed.");
         return NULL;
@@ -129,6 +128,8 @@ static void *ask_buffer(struct rondo_stream *stream, size_t hint, size_t *ret_le
         end_failed(stream, "Fatal error: protocol.get_buffer() call failed.");
         return NULL;
     }
+    if (!may_deliver(stream) || stream->base.protocol != protocol)
+        return NULL;
     *ret_length = length;
     return buffer;
 }
@@ -139,46 +140,48 @@ static void tell_updated(struct rondo_stream *stream, size_t length)
     end_failed(stream, "Fatal error: protocol.buffer_updated() call failed.");
 }
 
-/* Bytes that lie in the driver's memory, copied in as many rounds as the protocol's buffers ask for. */
-static void deliver_in_rounds(struct rondo_stream *stream, const unsigned char *data, size_t length)
+/* One round of a BufferedProtocol: how many bytes it took; 0 after a failure, or where get_buffer changed its mind. */
+static size_t deliver_round(struct rondo_stream *stream, const unsigned char *data, size_t length)
 {
-    while (length && may_deliver(stream) && is_buffered(stream)) {
-        size_t room;
-        void *buffer = ask_buffer(stream, length, &room);
-        if (!buffer || !may_deliver(stream))
-            break;
-        size_t n = length < room ? length : room;
-        memcpy(buffer, data, n);
-        data += n;
-        length -= n;
-        tell_updated(stream, n);
-    }
-    if (length && !stream->base.is_closing)
-        deliver(stream, data, length);
+    size_t room;
+    void *buffer = ask_buffer(stream, length, &room);
+    if (!buffer)
+        return 0;
+    size_t n = length < room ? length : room;
+    memcpy(buffer, data, n);
+    tell_updated(stream, n);
+    return n;
 }
 
-static void deliver(struct rondo_stream *stream, const unsigned char *data, size_t length)
+static void deliver_plain(struct rondo_stream *stream, const unsigned char *data, size_t length)
 {
-    if (stream->base.is_closing)
-        return;
-    if (stream->base.is_read_paused) {
-        hold(stream, data, length);
-        return;
-    }
-    if (is_buffered(stream)) {
-        deliver_in_rounds(stream, data, length);
-        return;
-    }
     rondo_protocol *protocol = stream->base.protocol;
     if (!protocol->ops->data_received)
         return;
     protocol->ops->data_received(protocol, data, length);
-    if (stream->base.loop->raised) {
-        if (stream->base.loop->core.driver->ops->is_proactor)
-            rondo_transport_callback_failed(&stream->base, "Exception in callback protocol.data_received()");
-        else
-            end_failed(stream, "Fatal error: protocol.data_received() call failed.");
+    if (!stream->base.loop->raised)
+        return;
+    if (stream->base.loop->core.driver->ops->is_proactor)
+        rondo_transport_callback_failed(&stream->base, "Exception in callback protocol.data_received()");
+    else
+        end_failed(stream, "Fatal error: protocol.data_received() call failed.");
+}
+
+/* Returns how many bytes the protocol has seen: fewer than @length where it paused, closed or failed in between. */
+static size_t deliver(struct rondo_stream *stream, const unsigned char *data, size_t length)
+{
+    size_t seen = 0;
+    while (seen < length && may_deliver(stream)) {
+        if (!is_buffered(stream)) {
+            deliver_plain(stream, data + seen, length - seen);
+            return length;
+        }
+        size_t n = deliver_round(stream, data + seen, length - seen);
+        if (!n)
+            break;
+        seen += n;
     }
+    return seen;
 }
 
 static void deliver_eof(struct rondo_stream *stream)
@@ -203,26 +206,35 @@ static void deliver_end(struct rondo_stream *stream, int end)
         rondo_stream_fail(stream, end);
 }
 
-static void run_held(struct rondo_ready *node, struct rondo_core *core)
+static struct held_block *take_held(struct rondo_held *held)
 {
-    struct rondo_held *held = rondo_container(node, struct rondo_held, ready);
-    struct rondo_stream *stream = held->stream;
-    held->is_queued = false;
-    while (held->head && may_deliver(stream)) {
-        struct held_block *block = held->head;
-        held->head = block->next;
-        if (!held->head)
-            held->tail = NULL;
-        deliver(stream, block->bytes + block->start, block->length - block->start);
-        rondo_release(&rondo_loop_of(core)->allocator, block);
+    struct held_block *block = held->head;
+    held->head = block->next;
+    if (!held->head)
+        held->tail = NULL;
+    return block;
+}
+
+static void put_back_held(struct rondo_held *held, struct held_block *block)
+{
+    block->next = held->head;
+    held->head = block;
+    if (!held->tail)
+        held->tail = block;
+}
+
+/* The block is out of the list while it is delivered: a protocol that closes the stream in between empties that.
+ * False where the protocol does not want any more now. */
+static bool deliver_held(struct rondo_stream *stream, struct rondo_held *held)
+{
+    struct held_block *block = take_held(held);
+    block->start += deliver(stream, block->bytes + block->start, block->length - block->start);
+    if (block->start < block->length && !stream->base.is_closing) {
+        put_back_held(held, block);
+        return false;
     }
-    if (held->has_end && !held->head && may_deliver(stream)) {
-        held->has_end = false;
-        deliver_end(stream, held->end);
-    }
-    if (stream->base.is_closing || (!held->head && !held->has_end))
-        rondo_stream_held_free(stream);
-    rondo_transport_unref(&stream->base);
+    rondo_release(&stream->base.loop->allocator, block);
+    return true;
 }
 
 static void queue_held(struct rondo_stream *stream)
@@ -234,28 +246,52 @@ static void queue_held(struct rondo_stream *stream)
     rondo_loop_queue(stream->base.loop, &stream->held->ready);
 }
 
+/* `is_queued` stays set to the end: it keeps the structure, whatever the protocol does. */
+static void run_held(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    struct rondo_held *held = rondo_container(node, struct rondo_held, ready);
+    struct rondo_stream *stream = held->stream;
+    while (held->head && may_deliver(stream))
+        if (!deliver_held(stream, held))
+            break;
+    if (held->has_end && !held->head && may_deliver(stream)) {
+        held->has_end = false;
+        deliver_end(stream, held->end);
+    }
+    held->is_queued = false;
+    if (stream->base.is_closing || (!held->head && !held->has_end))
+        rondo_stream_held_free(stream);
+    else if (may_deliver(stream))
+        queue_held(stream); /* an interrupt came between */
+    rondo_transport_unref(&stream->base);
+}
+
 /* --- from the driver --------------------------------------------------------------------------------------- */
 
 static void *lend_buffer(struct rondo_op *op, size_t *ret_length)
 {
     struct rondo_stream *stream = rondo_container(op, struct rondo_stream, recv);
     void *buffer = ask_buffer(stream, 0, ret_length);
-    stream->gave_buffer = buffer != NULL && may_deliver(stream);
-    return stream->gave_buffer ? buffer : NULL;
+    stream->gave_buffer = buffer != NULL;
+    return buffer;
 }
 
-static void receive(struct rondo_stream *stream, const void *data, size_t length)
+static void receive(struct rondo_stream *stream, const unsigned char *data, size_t length)
 {
-    if (stream->held && !stream->base.is_closing) { /* it goes behind what is held */
-        hold(stream, data, length);
-        if (!stream->base.is_read_paused)
-            queue_held(stream);
-    } else if (stream->gave_buffer) {
+    size_t seen = 0;
+    if (stream->gave_buffer) {
         stream->gave_buffer = false;
         tell_updated(stream, length);
-    } else {
-        deliver(stream, data, length);
+        return;
     }
+    if (!stream->held) /* else it goes behind what is held */
+        seen = deliver(stream, data, length);
+    if (seen == length || stream->base.is_closing)
+        return;
+    hold(stream, data + seen, length - seen);
+    if (may_deliver(stream))
+        queue_held(stream);
 }
 
 static void receive_end(struct rondo_stream *stream, int end)

@@ -87,6 +87,8 @@ static void on_send(struct rondo_op *op)
         stream->is_dropped = false;
         consume(stream, stream->out.size);
         rondo_stream_op_idle(stream);
+    } else if (op->result == RONDO_EAGAIN) {
+        submit(stream); /* the kernel said "writable", took nothing and gave up: no error of the socket */
     } else if (op->result < 0) {
         rondo_stream_fail(stream, (int) op->result);
     } else {
