@@ -93,6 +93,19 @@ int64_t bench_process_cpu(pid_t pid)
     return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
 }
 
+int64_t bench_process_delay(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/schedstat", (int) pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return -1;
+    unsigned long long ran, waited;
+    int64_t delay = fscanf(file, "%llu %llu", &ran, &waited) == 2 ? (int64_t) waited : -1;
+    fclose(file);
+    return delay;
+}
+
 int64_t bench_process_memory(pid_t pid)
 {
     char path[64];

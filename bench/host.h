@@ -30,6 +30,10 @@ size_t bench_raise_file_limit(void);
 /* The CPU time that process @pid has used, all its threads together, in ns; -1 when it is gone. */
 int64_t bench_process_cpu(pid_t pid);
 
+/* How long process @pid was ready to run but had to wait for its core, in ns; -1 where it cannot be told. What it
+ * waits for are other programs: its figures are disturbed. */
+int64_t bench_process_delay(pid_t pid);
+
 /* The bytes of memory that only process @pid holds; -1 when it cannot be told. */
 int64_t bench_process_memory(pid_t pid);
 

@@ -200,6 +200,20 @@ static void print_columns(enum bench_kind kind)
                "p99 us", "max us", "calls");
 }
 
+/* Say so when other programs had the server's core for much of the time. */
+static void print_disturbance(const struct bench_plan *plan, const struct bench_case *of)
+{
+    double worst = 0;
+    for (size_t i = 0; i < of->series_count; i++) {
+        double delay = bench_summarize(&of->series[i], BENCH_DELAY).median;
+        if (delay > worst)
+            worst = delay;
+    }
+    if (worst > 0.05 && plan->host.cores > 1)
+        printf("  disturbed: other programs kept a server from its core for %.0f %% of the time\n",
+               worst * 100);
+}
+
 static void print_case(const struct bench_plan *plan, const struct bench_case *of)
 {
     struct bases bases = find_bases(plan, of);
@@ -217,6 +231,7 @@ static void print_case(const struct bench_plan *plan, const struct bench_case *o
         if (series->error[0])
             printf("    failed: %s\n", series->error);
     }
+    print_disturbance(plan, of);
 }
 
 static const char *const headings[BENCH_KINDS] = {

@@ -10,6 +10,7 @@ const char *const bench_metric_names[BENCH_METRICS] = {
     [BENCH_P50] = "latency_p50_us",          [BENCH_P99] = "latency_p99_us",
     [BENCH_WORST] = "latency_max_us",        [BENCH_SYSCALLS] = "system_calls_per_request",
     [BENCH_MEMORY] = "bytes_per_connection", [BENCH_TIME] = "ns_per_operation",
+    [BENCH_DELAY] = "share_waited_for_core",
 };
 
 void bench_sample_clear(struct bench_sample *sample)

@@ -14,6 +14,7 @@ enum bench_metric {
     BENCH_SYSCALLS, /* of the server, for each request */
     BENCH_MEMORY,   /* of the server, bytes for each connection */
     BENCH_TIME,     /* of one operation, ns */
+    BENCH_DELAY, /* share of the time that the server waited for its core: above 0.05 others disturbed it */
     BENCH_METRICS
 };
 
