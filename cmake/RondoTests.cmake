@@ -1,0 +1,16 @@
+# RONDO_CAN_TEST: whether what the tests need is there. Who only builds the library need not have it.
+find_package(check CONFIG QUIET)
+find_package(PkgConfig QUIET)
+if(NOT check_FOUND AND PkgConfig_FOUND)
+    pkg_check_modules(CHECK QUIET IMPORTED_TARGET check)
+endif()
+find_package(Python3 QUIET COMPONENTS Interpreter)
+
+set(RONDO_CAN_TEST OFF)
+if(NOT check_FOUND AND NOT CHECK_FOUND)
+    message(STATUS "tests: not built, they need the test framework Check (Debian: check)")
+elseif(NOT Python3_FOUND)
+    message(STATUS "tests: not built, they need Python 3")
+else()
+    set(RONDO_CAN_TEST ON)
+endif()
