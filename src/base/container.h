@@ -8,4 +8,11 @@
 #define rondo_container(pointer, type, member)                                                     \
     ((type *) (void *) ((char *) (pointer) - offsetof(type, member)))
 
+/* Fetch what lies at @pointer into the cache ahead of its use; may be anything. */
+#if defined(__GNUC__)
+#define rondo_prefetch(pointer) __builtin_prefetch(pointer)
+#else
+#define rondo_prefetch(pointer) ((void) (pointer))
+#endif
+
 #endif

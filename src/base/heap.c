@@ -121,25 +121,46 @@ static int compare(const void *left, const void *right)
     return is_before(a, b) ? -1 : is_before(b, a);
 }
 
-/* The due entries are moved behind the others, sorted there and handed out; @take may not touch the heap. */
-void rondo_heap_drain(struct rondo_heap *heap, rondo_ns now,
-                      bool (*is_ripe)(void *context, const struct rondo_heap_entry *entry), void *ripe_context,
-                      void (*take)(void *context, const struct rondo_heap_entry *entry), void *take_context)
+/* Move what is due behind the rest; returns where it begins. */
+static size_t part_due(struct rondo_heap *heap, rondo_ns now)
 {
     struct rondo_heap_entry *entries = heap->entries;
     size_t end = RONDO_HEAP_ROOT + heap->count;
     size_t kept = RONDO_HEAP_ROOT;
     for (size_t i = RONDO_HEAP_ROOT; i < end; i++) {
-        if (entries[i].when <= now && is_ripe(ripe_context, &entries[i]))
+        if (entries[i].when <= now)
             continue;
         struct rondo_heap_entry entry = entries[i];
         entries[i] = entries[kept];
         entries[kept++] = entry;
     }
-    qsort(&entries[kept], end - kept, sizeof(*entries), compare);
-    for (size_t i = kept; i < end; i++)
-        take(take_context, &entries[i]);
-    rebuild(heap, kept);
+    return kept;
+}
+
+struct rondo_heap_entry *rondo_heap_take_due(struct rondo_heap *heap, rondo_ns now,
+                                             bool (*settle)(void *context, struct rondo_heap_entry *entry),
+                                             void *context, size_t *ret_count)
+{
+    struct rondo_heap_entry *entries = heap->entries;
+    size_t end = RONDO_HEAP_ROOT + heap->count;
+    size_t live = part_due(heap, now); /* [root, live): in the heap; [live, due): to be handed out */
+    size_t due = live;
+    for (size_t i = live; i < end; i++) {
+        struct rondo_heap_entry entry = entries[i];
+        if (!settle(context, &entry))
+            continue;
+        if (entry.when > now) {
+            entries[due] = entries[live];
+            entries[live++] = entry;
+        } else {
+            entries[due] = entry;
+        }
+        due++;
+    }
+    rebuild(heap, live);
+    qsort(&entries[live], due - live, sizeof(*entries), compare);
+    *ret_count = due - live;
+    return &entries[live];
 }
 
 void rondo_heap_free(struct rondo_heap *heap, const rondo_allocator *allocator)

@@ -33,10 +33,12 @@ void rondo_heap_replace(struct rondo_heap *heap, struct rondo_heap_entry entry);
 /* Drop every entry for which @is_live says no. */
 void rondo_heap_sweep(struct rondo_heap *heap, bool (*is_live)(void *context, const struct rondo_heap_entry *entry),
                       void *context);
-/* Take out every entry that is due at @now and for which @is_ripe says yes, and hand them to @take in order. */
-void rondo_heap_drain(struct rondo_heap *heap, rondo_ns now,
-                      bool (*is_ripe)(void *context, const struct rondo_heap_entry *entry), void *ripe_context,
-                      void (*take)(void *context, const struct rondo_heap_entry *entry), void *take_context);
+/* Take every entry that is due at @now out of the heap and hand it to @settle, which may give it a later key or say false: it
+ * is gone then. Those still due come back in order: *ret_count of them, in memory of the heap that stays as it is until the
+ * next call; the others go back into the heap. */
+struct rondo_heap_entry *rondo_heap_take_due(struct rondo_heap *heap, rondo_ns now,
+                                             bool (*settle)(void *context, struct rondo_heap_entry *entry),
+                                             void *context, size_t *ret_count);
 void rondo_heap_free(struct rondo_heap *heap, const rondo_allocator *allocator);
 
 static inline struct rondo_heap_entry *rondo_heap_head(const struct rondo_heap *heap)

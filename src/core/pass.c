@@ -100,6 +100,7 @@ void rondo_run_batch(rondo_loop *loop)
     struct rondo_ready *node;
     while ((node = loop->batch.head)) {
         loop->batch.head = node->next;
+        rondo_prefetch(node->next);
         count++;
         if (is_debug)
             run_slowly(loop, node);

@@ -9,6 +9,7 @@
 #include "loop.h"
 
 #define FEW_TIMERS 64u
+#define AHEAD 8u /* how far ahead slots are fetched */
 #define SWEEP_MINIMUM 100 /* below this many entries stale ones are not worth a sweep */
 
 static bool entry_is_live(void *context, const struct rondo_heap_entry *entry)
@@ -138,20 +139,27 @@ static void queue_timer(rondo_loop *loop, struct rondo_slot *slot)
     loop->metrics.timers++;
 }
 
-static void queue_entry(void *context, const struct rondo_heap_entry *entry)
+/* For rondo_heap_take_due: whether the entry is live, with its true key. */
+static bool settle_entry(void *context, struct rondo_heap_entry *entry)
 {
     rondo_loop *loop = context;
-    struct rondo_slot *slot = rondo_slots_at(&loop->slots, entry->owner);
-    if (slot->order == entry->order && slot->when == entry->when)
-        queue_timer(loop, slot);
+    const struct rondo_slot *slot = rondo_slots_at(&loop->slots, entry->owner);
+    if (slot->order != entry->order)
+        return false;
+    entry->when = slot->when;
+    return true;
 }
 
-/* Whether the entry is to be handed out in this sweep: due, stale ones included, but none that was put off. */
-static bool entry_is_ripe(void *context, const struct rondo_heap_entry *entry)
+/* Very many are due: sorting them is cheaper than taking one after another off the heap. */
+static void expire_many(rondo_loop *loop, rondo_ns now)
 {
-    const struct rondo_slots *slots = context;
-    const struct rondo_slot *slot = rondo_slots_at(slots, entry->owner);
-    return slot->order != entry->order || slot->when == entry->when;
+    size_t count;
+    struct rondo_heap_entry *due = rondo_heap_take_due(&loop->timers, now, settle_entry, loop, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            rondo_prefetch(rondo_slots_at(&loop->slots, due[i + AHEAD].owner));
+        queue_timer(loop, rondo_slots_at(&loop->slots, due[i].owner));
+    }
 }
 
 void rondo_timers_expire(rondo_loop *loop)
@@ -166,9 +174,9 @@ void rondo_timers_expire(rondo_loop *loop)
            && head->when <= now) {
         if (head->when == RONDO_FOREVER)
             return; /* never */
-        if (patience-- == 0) { /* very many are due: sorting them is cheaper than taking one after another */
-            rondo_heap_drain(&loop->timers, now, entry_is_ripe, &loop->slots, queue_entry, loop);
-            continue;
+        if (patience-- == 0) {
+            expire_many(loop, now);
+            return;
         }
         rondo_heap_pop(&loop->timers);
         queue_timer(loop, slot);
