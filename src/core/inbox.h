@@ -39,13 +39,16 @@ struct rondo_inbox {
     rondo_mutex mutex;
     struct rondo_inbox_block *filling; /* senders' chain, first to last */
     struct rondo_inbox_block *last;
-    struct rondo_inbox_block *spares;  /* empty blocks */
+    struct rondo_inbox_block *spares; /* empty blocks */
     unsigned spare_count;
     uint32_t next_number;
     bool closed;
-    bool sleeping;                     /* the loop blocks, or is about to */
-    struct rondo_inbox_block *taken;   /* the loop's: blocks with letters that have not run */
-    _Alignas(64) atomic_bool has_mail; /* written under the mutex; a look at it needs none */
+    bool sleeping;                   /* the loop blocks, or is about to */
+    struct rondo_inbox_block *taken; /* the loop's: blocks with letters that have not run */
+    /* A cache line of its own, by distance: an alignment above malloc's is not the allocators' to give. */
+    char distance_before[64];
+    atomic_bool has_mail; /* written under the mutex; a look at it needs none */
+    char distance_behind[63];
 };
 
 /* What stands for a slot index in the handle of a letter. */
@@ -67,7 +70,8 @@ int rondo_inbox_send(struct rondo_inbox *inbox, const rondo_allocator *allocator
 void rondo_inbox_take(struct rondo_inbox *inbox, struct rondo_ready_list *queue, rondo_run_fn *run);
 
 /* Loop thread: a letter has run, or was dropped. */
-void rondo_inbox_letter_done(struct rondo_inbox *inbox, const rondo_allocator *allocator, struct rondo_letter *letter);
+void rondo_inbox_letter_done(struct rondo_inbox *inbox, const rondo_allocator *allocator,
+                             struct rondo_letter *letter);
 
 /* Loop thread: take callback and context out of letter @number, if it has not run.
  * Returns true and what was there. */
