@@ -283,9 +283,14 @@ static bool coroutine_cancel(rondo_future *future)
 {
     struct rondo_coroutine_frame *self = frame_of(future);
     self->cancelling++;
-    if (self->state == RONDO_COROUTINE_WAITING && rondo_future_cancel(self->awaited))
-        return true;
-    self->must_cancel = true;
+    bool taken = false;
+    if (self->state == RONDO_COROUTINE_WAITING && !self->is_cancelling) {
+        self->is_cancelling = true;
+        taken = rondo_future_cancel(self->awaited);
+        self->is_cancelling = false;
+    }
+    if (!taken)
+        self->must_cancel = true;
     return true;
 }
 

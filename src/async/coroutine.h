@@ -36,6 +36,7 @@ struct rondo_coroutine_frame {
     uint8_t state;       /* enum rondo_coroutine_state */
     bool has_stack;
     bool must_cancel; /* a request that no wait has taken up yet */
+    bool is_cancelling; /* a request is on its way down from here: tasks may wait in a circle */
     bool throwing;    /* the wait that goes on now ends with RONDO_ECANCELLED */
     bool is_destroyed; /* the loop was closed over it */
 };
