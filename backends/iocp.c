@@ -144,6 +144,7 @@ static int rondo_iocp_submit(struct rondo_driver *driver, struct rondo_op *op)
         return code;
     op->state = RONDO_OP_ACTIVE;
     driver->active++;
+    driver->is_quiet = false;
     return 0;
 }
 

@@ -97,7 +97,9 @@ void rondo_iocp_started(struct rondo_iocp_request *request, bool ok, DWORD bytes
 void rondo_iocp_finish(struct rondo_iocp_request *request, ptrdiff_t result)
 {
     struct rondo_op *op = request->op;
-    request->iocp->driver.active--;
+    struct rondo_driver *driver = &request->iocp->driver;
+    driver->active--;
+    driver->is_quiet = driver->active == 0;
     request->place = RONDO_IOCP_CALLED;
     rondo_iocp_give(request);
     op->state = RONDO_OP_IDLE;
