@@ -82,6 +82,16 @@ static void queue_arrival(rondo_server *server, rondo_socket sock, const rondo_a
 
 /* --- the listener ------------------------------------------------------------------------------------------ */
 
+static int submit(struct rondo_listener *listener)
+{
+    rondo_server *server = listener->server;
+    struct rondo_driver *driver = server->loop->core.driver;
+    int rc = driver->ops->submit(driver, &listener->accept);
+    if (rc == 0)
+        server->holders++;
+    return rc;
+}
+
 static void start_again(void *context)
 {
     struct rondo_listener *listener = context;
@@ -118,7 +128,7 @@ static void rest(struct rondo_listener *listener, int error)
         return;
     listener->is_resting = true;
     if (rondo_loop_timer(loop, rondo_loop_deadline(loop, REST), &listener->rest, start_again, listener) < 0)
-        start_again(listener);
+        listener->is_resting = submit(listener) < 0; /* else the next descriptor that is closed ends the rest */
 }
 
 static void on_accept(struct rondo_op *op)
@@ -141,16 +151,13 @@ static void on_accept(struct rondo_op *op)
 int rondo_listener_start(struct rondo_listener *listener)
 {
     rondo_server *server = listener->server;
-    struct rondo_driver *driver = server->loop->core.driver;
     listener->accept.kind = RONDO_OP_ACCEPT;
     listener->accept.socket = listener->sock;
     listener->accept.complete = on_accept;
     listener->accept.limit = server->backlog > 0 ? (unsigned) server->backlog : 1;
-    int rc = driver->ops->submit(driver, &listener->accept);
+    int rc = submit(listener);
     if (rc < 0)
         rest(listener, rc);
-    else
-        server->holders++;
     return 0;
 }
 

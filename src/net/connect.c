@@ -161,11 +161,11 @@ int rondo_connect_address(rondo_loop *loop, const rondo_addrinfo_entry *address,
 
 /* --- several addresses: in order ------------------------------------------------------------------------------ */
 
-/* Only an error of the system leads to the next address (CON-13). */
+/* Only an error of the system leads to the next address (CON-13); everything that a socket call can give is one, RONDO_EINVAL
+ * too. */
 static bool leads_on(int code)
 {
-    rondo_error_class kind = rondo_err_class(code);
-    return kind == RONDO_CLASS_OS || kind == RONDO_CLASS_RESOLVER || kind == RONDO_CLASS_TIMEOUT;
+    return code != RONDO_ECANCELLED && code != RONDO_ENOMEM && code != RONDO_ECLOSED;
 }
 
 static int connect_in_order(rondo_loop *loop, const rondo_addrinfo *remote, const rondo_addrinfo *local,
@@ -259,16 +259,15 @@ static int wait_for_runner(struct race *race, rondo_ns timeout)
     return rc < 0 ? rc : 0;
 }
 
-/* Cancel who still runs and wait until they are gone. */
+/* Cancel who still runs and wait until they are gone, whatever happens: they point into the race. */
 static void end_race(struct race *race)
 {
     for (size_t i = 0; i < race->started; i++)
         rondo_future_cancel(race->runners[i].future);
-    while (race->running) {
-        collect(race);
-        if (race->running && wait_for_runner(race, RONDO_FOREVER) == RONDO_ENOMEM)
-            break;
-    }
+    for (size_t i = 0; i < race->started; i++)
+        while (race->runners[i].future && !rondo_future_done(race->runners[i].future))
+            rondo_await(rondo_future_ref(race->runners[i].future), NULL);
+    collect(race);
 }
 
 static int run_race(struct race *race)

@@ -87,7 +87,7 @@ void rondo_servers_descriptor_freed(rondo_loop *loop);
 /* --- names -------------------------------------------------------------------------------------- */
 
 /* Inside a coroutine: look @query up through the loop's resolver; a numeric host with a numeric port is answered without it,
- * and without giving way. The answer is owned; an empty one is RONDO_EAI_NODATA. */
+ * and without giving way. The answer is owned; an empty one is RONDO_EOS. */
 int rondo_resolve_await(rondo_loop *loop, const rondo_addrinfo_query *query, rondo_addrinfo **ret_info);
 
 void rondo_resolvers_close(rondo_loop *loop);

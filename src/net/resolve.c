@@ -15,6 +15,7 @@
 #include "net.h"
 
 #define MOST_THREADS 4u
+#define RETRY RONDO_MS(10)
 
 struct job {
     struct job *next;      /* in the pool's queue */
@@ -40,6 +41,7 @@ struct rondo_resolver_pool {
     struct job *head;
     struct job **tail;
     struct rondo_link jobs;
+    unsigned queued;  /* jobs that nobody has begun */
     unsigned threads; /* alive */
     unsigned idle;
     unsigned most;
@@ -138,12 +140,12 @@ static void do_job(struct job *job)
     job->code = job->name ? rondo_socket_reverse(&job->address, job->flags, job->name) : RONDO_ENOMEM;
 }
 
-/* Called with the mutex held. False: the loop is gone, or takes no letters. */
-static bool post_job(struct rondo_resolver_pool *pool, struct job *job)
+/* Called with the mutex held. Fails where the loop is gone, or takes no letters, or there is no memory for one. */
+static int post_job(struct rondo_resolver_pool *pool, struct job *job)
 {
     rondo_call call = { .size = sizeof call, .callback = finish_job, .context = job, .destroy = drop_job,
                         .name = "getaddrinfo" };
-    return pool->loop && rondo_loop_call_threadsafe(pool->loop, &call, NULL) == 0;
+    return pool->loop ? rondo_loop_call_threadsafe(pool->loop, &call, NULL) : RONDO_ECLOSED;
 }
 
 static struct job *take_job(struct rondo_resolver_pool *pool)
@@ -154,8 +156,12 @@ static struct job *take_job(struct rondo_resolver_pool *pool)
         pool->idle--;
     }
     struct job *job = pool->head;
-    if (job && !(pool->head = job->next))
+    if (!job)
+        return NULL;
+    pool->head = job->next;
+    if (!pool->head)
         pool->tail = &pool->head;
+    pool->queued--;
     return job;
 }
 
@@ -170,6 +176,19 @@ static void discard_job(struct job *job)
     free_job(job);
 }
 
+/* The loop must hear of it: where there is no memory for the letter, a little later. */
+static void deliver_job(struct rondo_resolver_pool *pool, struct job *job)
+{
+    int rc;
+    while ((rc = post_job(pool, job)) == RONDO_ENOMEM) {
+        rondo_condition_wait_for(&pool->condition, &pool->mutex, RETRY);
+        if (pool->head)
+            rondo_condition_signal(&pool->condition); /* the signal was meant for an idle thread */
+    }
+    if (rc < 0)
+        discard_job(job);
+}
+
 static void run_thread(void *context)
 {
     struct rondo_resolver_pool *pool = context;
@@ -179,8 +198,7 @@ static void run_thread(void *context)
         rondo_mutex_unlock(&pool->mutex);
         do_job(job);
         rondo_mutex_lock(&pool->mutex);
-        if (!post_job(pool, job))
-            discard_job(job);
+        deliver_job(pool, job);
     }
     bool is_last = --pool->threads == 0 && !pool->loop;
     rondo_mutex_unlock(&pool->mutex);
@@ -214,10 +232,11 @@ static struct rondo_resolver_pool *pool_of(rondo_loop *loop)
     return pool;
 }
 
-/* One more thread where nobody is idle; with the mutex held. Fails only if there is no thread at all. */
+/* One more thread, unless somebody is idle for each job that waits; with the mutex held. Fails only if there is no thread
+ * at all. */
 static int ensure_thread(struct rondo_resolver_pool *pool)
 {
-    if (pool->idle || pool->threads >= pool->most)
+    if (pool->idle > pool->queued || pool->threads >= pool->most)
         return 0;
     rondo_thread thread;
     int rc = rondo_thread_start(&thread, run_thread, pool);
@@ -238,6 +257,7 @@ static int queue_job(struct rondo_resolver_pool *pool, struct job *job)
         job->next = NULL;
         *pool->tail = job;
         pool->tail = &job->next;
+        pool->queued++;
         rondo_condition_signal(&pool->condition);
     }
     rondo_mutex_unlock(&pool->mutex);
@@ -342,7 +362,9 @@ static rondo_future *ask_program(rondo_loop *loop, const rondo_addrinfo_query *q
 {
     rondo_resolver *resolver = loop->resolver;
     loop->resolver = NULL; /* a lookup that it makes itself is the system's */
+    loop->nesting++;
     rondo_future *future = resolver(loop, query, loop->resolver_user);
+    loop->nesting--;
     loop->resolver = resolver;
     const char *message;
     int code = rondo_loop_take_raised(loop, &message);
@@ -461,7 +483,7 @@ int rondo_resolve_await(rondo_loop *loop, const rondo_addrinfo_query *query, ron
         return rc;
     if (!info || info->count == 0) {
         rondo_addrinfo_free(info);
-        return rondo_fail(RONDO_EAI_NODATA, "getaddrinfo() returned empty list");
+        return rondo_fail(RONDO_EOS, "getaddrinfo() returned empty list");
     }
     *ret_info = info;
     return 0;

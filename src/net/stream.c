@@ -161,20 +161,33 @@ static void run_start(struct rondo_ready *node, struct rondo_core *core)
     rondo_stream_start_reading(rondo_container(node, struct rondo_stream, recv.ready));
 }
 
-/* Completes the future of create_connection behind connection_made. */
+/* Completes the future of create_connection behind connection_made. Where that has closed the transport already, it is
+ * kept until the word has come to whoever waits: a task, a run_until_complete, a gather of several. */
 struct waiter_node {
     struct rondo_ready ready;
-    rondo_future *future;
+    rondo_future *future; /* NULL once it is completed */
     rondo_transport *transport;
+    unsigned passes; /* that the transport is still to be kept */
 };
+
+#define PASSES_TO_THE_WAITER 4u
 
 static void run_waiter(struct rondo_ready *node, struct rondo_core *core)
 {
     struct waiter_node *self = rondo_container(node, struct waiter_node, ready);
     rondo_loop *loop = rondo_loop_of(core);
-    if (!rondo_future_done(self->future))
-        rondo_future_set_result(self->future, self->transport);
-    rondo_future_unref(self->future);
+    if (self->future) {
+        if (!rondo_future_done(self->future))
+            rondo_future_set_result(self->future, self->transport);
+        rondo_future_unref(self->future);
+        self->future = NULL;
+        self->passes = self->transport->is_closing ? PASSES_TO_THE_WAITER : 0;
+    }
+    if (self->passes) {
+        self->passes--;
+        rondo_loop_queue(loop, node);
+        return;
+    }
     rondo_transport_unref(self->transport);
     rondo_release(&loop->allocator, self);
 }
