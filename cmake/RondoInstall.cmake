@@ -24,9 +24,14 @@ install(FILES
     DESTINATION ${RONDO_PACKAGE_DIR})
 
 # pkg-config: plain --libs takes the shared library; --static --libs adds what the static one needs.
+set(RONDO_NEEDS_LIBKQUEUE OFF)
 set(RONDO_PC_REQUIRES_PRIVATE "")
 if(RONDO_HAVE_IO_URING)
     set(RONDO_PC_REQUIRES_PRIVATE "liburing >= 2.3")
+endif()
+if(TARGET PkgConfig::LIBKQUEUE)
+    set(RONDO_NEEDS_LIBKQUEUE ON)
+    string(JOIN ", " RONDO_PC_REQUIRES_PRIVATE ${RONDO_PC_REQUIRES_PRIVATE} libkqueue)
 endif()
 set(RONDO_PC_LIBS_PRIVATE "${CMAKE_THREAD_LIBS_INIT}")
 if(RONDO_SYSTEM STREQUAL "windows")

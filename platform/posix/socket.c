@@ -66,6 +66,17 @@ int rondo_socket_startup(void)
     return 0;
 }
 
+/* Where a send cannot be told to raise no SIGPIPE, the socket is. */
+static void silence(int sock)
+{
+#if defined(SO_NOSIGPIPE)
+    int on = 1;
+    setsockopt(sock, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#else
+    (void) sock;
+#endif
+}
+
 #if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
 #define NEW_SOCKET_FLAGS (SOCK_CLOEXEC | SOCK_NONBLOCK)
 #define HAVE_NEW_SOCKET_FLAGS 1 /* the flags are enumerators: #if cannot look at them */
@@ -80,10 +91,7 @@ static int prepare(int sock)
 {
     if (fcntl(sock, F_SETFD, FD_CLOEXEC) < 0 || fcntl(sock, F_SETFL, fcntl(sock, F_GETFL) | O_NONBLOCK) < 0)
         return -1;
-#if defined(SO_NOSIGPIPE)
-    int on = 1;
-    setsockopt(sock, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
-#endif
+    silence(sock);
     return 0;
 }
 #endif
@@ -178,13 +186,23 @@ ptrdiff_t rondo_socket_recv(rondo_socket sock, void *buffer, size_t length)
     return n < 0 ? rondo_error_from_system(errno) : n;
 }
 
+/* The code of a send that failed. */
+static int send_error(void)
+{
+#if defined(__APPLE__)
+    if (errno == EPROTOTYPE)
+        return RONDO_EPIPE; /* what Darwin says while a socket is being shut down */
+#endif
+    return rondo_error_from_system(errno);
+}
+
 ptrdiff_t rondo_socket_send(rondo_socket sock, const void *data, size_t length)
 {
     ssize_t n;
     do
         n = send(sock, data, length, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? rondo_error_from_system(errno) : n;
+    return n < 0 ? send_error() : n;
 }
 
 ptrdiff_t rondo_socket_sendv(rondo_socket sock, const rondo_bytes *pieces, size_t count)
@@ -195,12 +213,12 @@ ptrdiff_t rondo_socket_sendv(rondo_socket sock, const rondo_bytes *pieces, size_
     for (size_t i = 0; i < count; i++)
         vectors[i] = (struct iovec) { .iov_base = (void *) (uintptr_t) pieces[i].data, .iov_len = pieces[i].length };
     struct msghdr message = { .msg_iov = vectors };
-    message.msg_iovlen = count;
+    message.msg_iovlen = (__typeof__(message.msg_iovlen)) count; /* int or size_t */
     ssize_t n;
     do
         n = sendmsg(sock, &message, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? rondo_error_from_system(errno) : n;
+    return n < 0 ? send_error() : n;
 }
 
 int rondo_socket_shutdown_write(rondo_socket sock)
@@ -241,6 +259,7 @@ int rondo_socket_set_nonblocking(rondo_socket sock)
     int flags = fcntl(sock, F_GETFL);
     if (flags < 0)
         return rondo_error_from_system(errno);
+    silence(sock); /* it is not one of ours yet */
     return flags & O_NONBLOCK ? 0 : check(fcntl(sock, F_SETFL, flags | O_NONBLOCK));
 }
 
