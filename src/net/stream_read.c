@@ -294,9 +294,20 @@ static void receive(struct rondo_stream *stream, const unsigned char *data, size
         queue_held(stream);
 }
 
+/* A reset of which a send in flight heard first is an end of stream to the receive. But while output is left
+ * our own end has not been sent, and then a true end of stream leaves the socket its peer. */
+static bool is_reset(const struct rondo_stream *stream)
+{
+    rondo_address peer;
+    return stream->out.size && !stream->base.is_closing &&
+           rondo_socket_peer(stream->base.sock, &peer) == RONDO_ENOTCONN;
+}
+
 static void receive_end(struct rondo_stream *stream, int end)
 {
     stream->is_read_done = true;
+    if (end == 0 && is_reset(stream))
+        end = RONDO_ECONNRESET;
     if (stream->held && !stream->base.is_closing) {
         hold_end(stream, end);
         if (!stream->base.is_read_paused)
