@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Coroutines: their making, their steps, their end, and the pool of stacks.
+/* Coroutines: their making, their steps, their end.
  *
  * The life of a coroutine: QUEUED for its first step, then RUNNING and WAITING (or QUEUED again by a
  * yield) in turn, then ENDED. Each step is a node run from the queue that switches to the stack and comes back
@@ -13,18 +13,11 @@
 #include <assert.h>
 #include <string.h>
 
-#define DEFAULT_STACK_SIZE ((size_t) 64 * 1024)
-#define SMALLEST_STACK_SIZE ((size_t) 16 * 1024)
-#define POOLED_STACKS 256u
+#define POOLED_FRAMES 256u
 
 struct rondo_coroutine_pool {
-    struct rondo_context main; /* the flow of the thread that runs the loop */
-    uintptr_t thread;          /* whose flow it is; 0: nobody's yet */
-    size_t stack_size;
-    unsigned stack_count;
-    struct rondo_stack stacks[POOLED_STACKS];
     struct rondo_coroutine_frame *frames; /* free ones, linked by `awaited` */
-    unsigned frame_count;
+    unsigned count;
 };
 
 static bool coroutine_cancel(rondo_future *future);
@@ -51,41 +44,11 @@ static struct rondo_coroutine_frame *frame_of(rondo_future *future)
 
 static struct rondo_coroutine_pool *pool_of(rondo_loop *loop)
 {
-    if (loop->coroutines)
-        return loop->coroutines;
-    struct rondo_coroutine_pool *pool = rondo_allocate_zeroed(&loop->allocator, sizeof(*pool));
-    if (!pool) {
+    if (!loop->coroutines)
+        loop->coroutines = rondo_allocate_zeroed(&loop->allocator, sizeof(*loop->coroutines));
+    if (!loop->coroutines)
         rondo_fail(RONDO_ENOMEM, NULL);
-        return NULL;
-    }
-    size_t size = loop->options.task_stack_size ? loop->options.task_stack_size : DEFAULT_STACK_SIZE;
-    pool->stack_size = size < SMALLEST_STACK_SIZE ? SMALLEST_STACK_SIZE : size;
-    loop->coroutines = pool;
-    return pool;
-}
-
-static int take_stack(struct rondo_coroutine_frame *self)
-{
-    struct rondo_coroutine_pool *pool = self->future.loop->coroutines;
-    if (self->stack_size == pool->stack_size && pool->stack_count)
-        self->stack = pool->stacks[--pool->stack_count];
-    else if (rondo_stack_map(&self->stack, self->stack_size) < 0)
-        return rondo_fail(RONDO_ENOMEM, "no memory for the stack of a task");
-    self->has_stack = true;
-    return 0;
-}
-
-static void give_stack(struct rondo_coroutine_frame *self)
-{
-    if (!self->has_stack)
-        return;
-    struct rondo_coroutine_pool *pool = self->future.loop->coroutines;
-    rondo_context_destroy(&self->machine);
-    self->has_stack = false;
-    if (self->stack_size == pool->stack_size && pool->stack_count < POOLED_STACKS)
-        pool->stacks[pool->stack_count++] = self->stack;
-    else
-        rondo_stack_unmap(&self->stack);
+    return loop->coroutines;
 }
 
 static struct rondo_coroutine_frame *take_frame(rondo_loop *loop)
@@ -96,7 +59,7 @@ static struct rondo_coroutine_frame *take_frame(rondo_loop *loop)
     struct rondo_coroutine_frame *self = pool->frames;
     if (self) {
         pool->frames = self->awaited ? frame_of(self->awaited) : NULL;
-        pool->frame_count--;
+        pool->count--;
         return self;
     }
     self = rondo_allocate(&loop->allocator, sizeof(*self));
@@ -108,19 +71,19 @@ static struct rondo_coroutine_frame *take_frame(rondo_loop *loop)
 static void give_frame(struct rondo_coroutine_frame *self)
 {
     struct rondo_coroutine_pool *pool = self->future.loop->coroutines;
-    if (pool->frame_count >= POOLED_STACKS) {
+    if (pool->count >= POOLED_FRAMES) {
         rondo_release(&self->future.loop->allocator, self);
         return;
     }
     self->awaited = pool->frames ? &pool->frames->future : NULL;
     pool->frames = self;
-    pool->frame_count++;
+    pool->count++;
 }
 
 static void coroutine_dispose(rondo_future *future)
 {
     struct rondo_coroutine_frame *self = frame_of(future);
-    assert(self->state == RONDO_COROUTINE_ENDED && !self->has_stack);
+    assert(self->state == RONDO_COROUTINE_ENDED && !self->flow.has_stack);
     rondo_future_clear(future);
     give_frame(self);
 }
@@ -159,7 +122,7 @@ static void end(struct rondo_coroutine_frame *self, int code)
     rondo_loop *loop = self->future.loop;
     self->state = RONDO_COROUTINE_ENDED;
     rondo_link_remove(&self->link);
-    give_stack(self);
+    rondo_flow_end(loop, &self->flow);
     bool interrupts = code < 0 && rondo_err_class(code) == RONDO_CLASS_INTERRUPT;
     complete(self, code);
     release_context(self);
@@ -177,20 +140,7 @@ static void enter(void *argument)
     struct rondo_coroutine_frame *self = argument;
     self->code = self->function(self->context);
     self->state = RONDO_COROUTINE_ENDED;
-    rondo_context_exit(&self->machine, self->resumer);
-}
-
-static struct rondo_context *current_flow(rondo_loop *loop)
-{
-    struct rondo_coroutine_frame *current = rondo_coroutine_current();
-    if (current)
-        return &current->machine;
-    struct rondo_coroutine_pool *pool = loop->coroutines;
-    if (pool->thread != loop->thread) { /* coroutines are stepped by the thread that runs the loop */
-        rondo_context_enter_thread(&pool->main);
-        pool->thread = loop->thread;
-    }
-    return &pool->main;
+    rondo_flow_exit(&self->flow);
 }
 
 /* Switch to the coroutine until it gives way or ends. */
@@ -198,10 +148,9 @@ static void resume(struct rondo_coroutine_frame *self)
 {
     struct rondo_coroutine_frame *outer = rondo_coroutine_current();
     self->state = RONDO_COROUTINE_RUNNING;
-    self->resumer = current_flow(self->future.loop);
     self->future.loop->callback_name = self->name;
     rondo_thread_state.coroutine = self;
-    rondo_context_switch(self->resumer, &self->machine);
+    rondo_flow_resume(self->future.loop, &self->flow, outer ? &outer->flow : NULL);
     rondo_thread_state.coroutine = outer;
     if (self->state == RONDO_COROUTINE_ENDED)
         end(self, self->code);
@@ -214,11 +163,9 @@ static void start(struct rondo_coroutine_frame *self)
         end(self, RONDO_ECANCELLED);
         return;
     }
-    int rc = take_stack(self);
-    if (rc == 0)
-        rc = rondo_context_make(&self->machine, &self->stack, 0, enter, self);
+    int rc = rondo_flow_start(self->future.loop, &self->flow, enter, self);
     if (rc < 0)
-        end(self, rondo_fail(rc, "no memory for the stack of a task"));
+        end(self, rc);
     else
         resume(self);
 }
@@ -242,7 +189,7 @@ static void run_step(struct rondo_ready *node, struct rondo_core *core)
     struct rondo_coroutine_frame *self = frame_of_node(node);
     if (self->is_destroyed) {
         rondo_future_unref(&self->future);
-    } else if (!self->has_stack) {
+    } else if (!self->flow.has_stack) {
         start(self);
     } else {
         take_up_cancel(self);
@@ -272,7 +219,7 @@ int rondo_coroutine_give_way(struct rondo_coroutine_frame *self, enum rondo_coro
         self->wake.ready.run = run_step;
         rondo_loop_queue(self->future.loop, &self->wake.ready);
     }
-    rondo_context_switch(&self->machine, self->resumer);
+    rondo_flow_give_way(&self->flow);
     if (!self->throwing)
         return 0;
     self->throwing = false;
@@ -297,7 +244,7 @@ static bool coroutine_cancel(rondo_future *future)
 /* --- making ------------------------------------------------------------------------------------- */
 
 static struct rondo_coroutine_frame *make(rondo_loop *loop, const struct rondo_future_type *type,
-                                          rondo_coroutine *function, void *context)
+                                          size_t stack_size, rondo_coroutine *function, void *context)
 {
     if (rondo_loop_check(loop) < 0)
         return NULL;
@@ -305,7 +252,8 @@ static struct rondo_coroutine_frame *make(rondo_loop *loop, const struct rondo_f
         rondo_fail(RONDO_EINVAL, "no coroutine given");
         return NULL;
     }
-    struct rondo_coroutine_frame *self = take_frame(loop);
+    stack_size = rondo_flow_stack_size(loop, stack_size);
+    struct rondo_coroutine_frame *self = stack_size ? take_frame(loop) : NULL;
     if (!self)
         return NULL;
     memset(self, 0, sizeof *self);
@@ -313,7 +261,7 @@ static struct rondo_coroutine_frame *make(rondo_loop *loop, const struct rondo_f
     self->future.references = 2; /* the caller's and its own */
     self->function = function;
     self->context = context;
-    self->stack_size = loop->coroutines->stack_size;
+    self->flow.stack_size = stack_size;
     rondo_link_append(&loop->tasks, &self->link);
     return self;
 }
@@ -334,12 +282,11 @@ rondo_task *rondo_coroutine_task(rondo_loop *loop, const rondo_task_options *opt
         rondo_fail(RONDO_EINVAL, "the size of the task's options is not set");
         return NULL;
     }
-    struct rondo_coroutine_frame *self = make(loop, &task_type, function, context);
+    size_t stack_size = options ? options->stack_size : 0;
+    struct rondo_coroutine_frame *self = make(loop, &task_type, stack_size, function, context);
     if (!self)
         return NULL;
     self->name = options && options->name ? options->name : "task";
-    if (options && options->stack_size)
-        self->stack_size = options->stack_size < SMALLEST_STACK_SIZE ? SMALLEST_STACK_SIZE : options->stack_size;
     queue_first_step(self);
     return &self->future;
 }
@@ -347,7 +294,7 @@ rondo_task *rondo_coroutine_task(rondo_loop *loop, const rondo_task_options *opt
 rondo_future *rondo_coroutine_spawn(rondo_loop *loop, rondo_coroutine *function, void *context,
                                     rondo_destructor *destroy)
 {
-    struct rondo_coroutine_frame *self = make(loop, &call_type, function, context);
+    struct rondo_coroutine_frame *self = make(loop, &call_type, 0, function, context);
     if (!self)
         return NULL;
     self->destroy = destroy;
@@ -379,7 +326,7 @@ static void destroy_frame(struct rondo_coroutine_frame *self)
     rondo_link_remove(&self->link);
     rondo_future_unref(self->awaited);
     self->awaited = NULL;
-    give_stack(self);
+    rondo_flow_end(self->future.loop, &self->flow);
     release_context(self);
     if (node_is_free) /* else the node is queued and lets go when it is run */
         rondo_future_unref(&self->future);
@@ -418,15 +365,11 @@ void rondo_coroutines_free(rondo_loop *loop)
         return;
     while (!rondo_link_is_alone(&loop->tasks))
         destroy_frame(rondo_container(loop->tasks.next, struct rondo_coroutine_frame, link));
-    while (pool->stack_count)
-        rondo_stack_unmap(&pool->stacks[--pool->stack_count]);
     while (pool->frames) {
         struct rondo_coroutine_frame *self = pool->frames;
         pool->frames = self->awaited ? frame_of(self->awaited) : NULL;
         rondo_release(&loop->allocator, self);
     }
-    if (pool->thread == rondo_thread_self())
-        rondo_context_leave_thread(&pool->main);
     rondo_release(&loop->allocator, pool);
     loop->coroutines = NULL;
 }

@@ -6,7 +6,7 @@
 
 #include <rondo/task.h>
 
-#include "../../platform/context.h"
+#include "../core/flow.h"
 #include "future.h"
 
 enum rondo_coroutine_state {
@@ -23,10 +23,7 @@ struct rondo_coroutine_frame {
     rondo_coroutine *function;
     void *context;
     rondo_destructor *destroy; /* of the context; may be NULL */
-    struct rondo_context machine;
-    struct rondo_context *resumer; /* where to go when giving way */
-    struct rondo_stack stack;
-    size_t stack_size;
+    struct rondo_flow flow;
     struct rondo_link link; /* in loop->tasks while not ended */
     const char *name;
     void *value; /* of rondo_task_set_value */
@@ -34,7 +31,6 @@ struct rondo_coroutine_frame {
     int code;            /* what the function returned */
     unsigned cancelling; /* requests less those taken back */
     uint8_t state;       /* enum rondo_coroutine_state */
-    bool has_stack;
     bool must_cancel; /* a request that no wait has taken up yet */
     bool is_cancelling; /* a request is on its way down from here: tasks may wait in a circle */
     bool throwing;    /* the wait that goes on now ends with RONDO_ECANCELLED */

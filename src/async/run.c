@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 
-#include "../../platform/interrupt.h"
 #include "coroutine.h"
 
 struct completion {
@@ -83,32 +82,21 @@ int rondo_loop_run_until_complete(rondo_loop *loop, rondo_future *future, void *
 
 /* --- rondo_run ------------------------------------------------------------------------------------- */
 
-/* What the interrupt, in a signal handler or on another thread, may touch. */
 struct runner {
     rondo_loop *loop;
     rondo_task *main;
-    atomic_uint interrupts;
-    unsigned seen;
+    unsigned interrupts; /* taken so far */
 };
 
-static void on_interrupt(void *context)
+/* The first one cancels the main task, a later one ends the run. */
+static void take_interrupt(rondo_loop *loop, unsigned count, void *context)
 {
     struct runner *runner = context;
-    atomic_fetch_add(&runner->interrupts, 1);
-    atomic_store(&runner->loop->interrupted, true);
-    runner->loop->core.driver->ops->wake(runner->loop->core.driver);
-}
-
-/* On the loop's thread, at the start of a pass. The first one cancels the main task, a later one ends the run. */
-static void take_interrupts(rondo_loop *loop, void *context)
-{
-    struct runner *runner = context;
-    unsigned count = atomic_load(&runner->interrupts);
-    if (count > 1 || !runner->main || rondo_future_is_done(runner->main))
+    if (count > 1 || !runner->main || rondo_future_done(runner->main))
         rondo_loop_interrupt(loop, RONDO_EINTERRUPTED);
-    else if (count > runner->seen)
+    else if (count > runner->interrupts)
         rondo_future_cancel(runner->main);
-    runner->seen = count;
+    runner->interrupts = count;
 }
 
 static int run_main(struct runner *runner, rondo_coroutine *coroutine, void *context)
@@ -117,14 +105,11 @@ static int run_main(struct runner *runner, rondo_coroutine *coroutine, void *con
     runner->main = rondo_create_task(loop, coroutine, context);
     if (!runner->main)
         return rondo_last_error();
-    loop->on_interrupt = take_interrupts;
-    loop->on_interrupt_context = runner;
-    bool watching = rondo_thread_is_main() && rondo_interrupt_watch(on_interrupt, runner) == 0;
+    bool watching = rondo_loop_watch_interrupt(loop, take_interrupt, runner);
     int rc = rondo_loop_run_until_complete(loop, rondo_future_ref(runner->main), NULL);
     if (watching)
-        rondo_interrupt_unwatch();
-    loop->on_interrupt = NULL;
-    if (rc == RONDO_ECANCELLED && atomic_load(&runner->interrupts) && rondo_task_uncancel(runner->main) == 0)
+        rondo_loop_unwatch_interrupt(loop);
+    if (rc == RONDO_ECANCELLED && runner->interrupts && rondo_task_uncancel(runner->main) == 0)
         rc = rondo_fail(RONDO_EINTERRUPTED, NULL);
     rondo_future_unref(runner->main);
     runner->main = NULL;

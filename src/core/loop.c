@@ -12,6 +12,7 @@
 #include "../../platform/clock.h"
 #include "../../platform/thread.h"
 #include "choose.h"
+#include "flow.h"
 
 static rondo_ns system_clock(void *context)
 {
@@ -138,6 +139,7 @@ int rondo_loop_free(rondo_loop *loop)
     rondo_net_free(loop);
     rondo_gathers_free(loop);
     rondo_coroutines_free(loop);
+    rondo_flows_free(loop);
     rondo_chunk_pool_free(&loop->chunks, &allocator);
     rondo_slots_free(&loop->slots, &allocator);
     rondo_heap_free(&loop->timers, &allocator);

@@ -21,6 +21,7 @@
 #include "slots.h"
 
 struct rondo_coroutine_pool;
+struct rondo_flow_pool;
 struct rondo_resolver_pool;
 
 struct rondo_loop {
@@ -52,6 +53,7 @@ struct rondo_loop {
     struct rondo_link servers;
     struct rondo_link tasks;     /* every task that is not done */
     struct rondo_link gathers;
+    struct rondo_flow_pool *flows;
     struct rondo_coroutine_pool *coroutines;
     struct rondo_resolver_pool *resolvers;
     rondo_resolver *resolver; /* set by the program; NULL: the system's */
@@ -63,7 +65,8 @@ struct rondo_loop {
 
     /* --- seldom */
     atomic_bool interrupted; /* the user wants the program to end; set with a wake from a signal handler */
-    void (*on_interrupt)(rondo_loop *loop, void *context); /* called in the next pass then */
+    atomic_uint interrupts;  /* how many times since the watch began */
+    void (*on_interrupt)(rondo_loop *loop, unsigned count, void *context); /* called in the next pass then */
     void *on_interrupt_context;
     rondo_loop_options options;
     rondo_exception_handler *exception_handler;
@@ -131,6 +134,13 @@ void rondo_gathers_free(rondo_loop *loop);    /* src/async: those whose members 
 void rondo_coroutines_free(rondo_loop *loop); /* src/async */
 void rondo_net_close(rondo_loop *loop);       /* src/net: servers and transports end */
 void rondo_net_free(rondo_loop *loop);        /* src/net */
+
+/* interrupt.c: have Ctrl+C call @take on the loop's thread, in the pass that it wakes, until it is unwatched. Returns whether it
+ * does: not off the main thread, nor where the program has a handler of its own. */
+bool rondo_loop_watch_interrupt(rondo_loop *loop, void (*take)(rondo_loop *loop, unsigned count, void *context),
+                                void *context);
+void rondo_loop_unwatch_interrupt(rondo_loop *loop);
+void rondo_loop_take_interrupt(rondo_loop *loop); /* called by a pass that finds loop->interrupted */
 
 /* --- the loop of this thread (current.c) */
 struct rondo_thread_state {

@@ -116,13 +116,6 @@ void rondo_run_batch(rondo_loop *loop)
         keep_rest(loop);
 }
 
-static void take_interrupt(rondo_loop *loop)
-{
-    atomic_store(&loop->interrupted, false);
-    if (loop->on_interrupt)
-        loop->on_interrupt(loop, loop->on_interrupt_context);
-}
-
 /* What completed goes behind the mail of other threads, and before the timers. */
 static void queue_completed(rondo_loop *loop, struct rondo_ready_list *completed)
 {
@@ -152,7 +145,7 @@ int rondo_loop_pass(rondo_loop *loop)
     if (rc < 0)
         return rc;
     if (atomic_load_explicit(&loop->interrupted, memory_order_relaxed))
-        take_interrupt(loop);
+        rondo_loop_take_interrupt(loop);
     rondo_run_batch(loop);
     return loop->interrupt;
 }
