@@ -26,6 +26,7 @@ struct rondo_stream {
     bool has_started;         /* the start of reading has had its turn */
     bool is_read_done;        /* end of stream or an error was received */
     bool gave_buffer;         /* the receive that goes on is into the protocol's memory */
+    bool is_plain;            /* the protocol has data_received and no buffers of its own */
     bool is_dropped;          /* what is in `out` counts no more; the kernel may still read it */
 };
 

@@ -153,18 +153,21 @@ static size_t deliver_round(struct rondo_stream *stream, const unsigned char *da
     return n;
 }
 
-static void deliver_plain(struct rondo_stream *stream, const unsigned char *data, size_t length)
+static void data_received_failed(struct rondo_stream *stream)
 {
-    rondo_protocol *protocol = stream->base.protocol;
-    if (!protocol->ops->data_received)
-        return;
-    protocol->ops->data_received(protocol, data, length);
-    if (!stream->base.loop->raised)
-        return;
     if (stream->base.loop->core.driver->ops->is_proactor)
         rondo_transport_callback_failed(&stream->base, "Exception in callback protocol.data_received()");
     else
         end_failed(stream, "Fatal error: protocol.data_received() call failed.");
+}
+
+static inline void deliver_plain(struct rondo_stream *stream, const unsigned char *data, size_t length)
+{
+    rondo_loop *loop = stream->base.loop;
+    rondo_protocol *protocol = stream->base.protocol;
+    protocol->ops->data_received(protocol, data, length);
+    if (loop->raised)
+        data_received_failed(stream);
 }
 
 /* Returns how many bytes the protocol has seen: fewer than @length where it paused, closed or failed in between. */
@@ -173,7 +176,8 @@ static size_t deliver(struct rondo_stream *stream, const unsigned char *data, si
     size_t seen = 0;
     while (seen < length && may_deliver(stream)) {
         if (!is_buffered(stream)) {
-            deliver_plain(stream, data + seen, length - seen);
+            if (stream->base.protocol->ops->data_received)
+                deliver_plain(stream, data + seen, length - seen);
             return length;
         }
         size_t n = deliver_round(stream, data + seen, length - seen);
@@ -277,7 +281,7 @@ static void *lend_buffer(struct rondo_op *op, size_t *ret_length)
     return buffer;
 }
 
-static void receive(struct rondo_stream *stream, const unsigned char *data, size_t length)
+static void receive_slowly(struct rondo_stream *stream, const unsigned char *data, size_t length)
 {
     size_t seen = 0;
     if (stream->gave_buffer) {
@@ -292,6 +296,14 @@ static void receive(struct rondo_stream *stream, const unsigned char *data, size
     hold(stream, data + seen, length - seen);
     if (may_deliver(stream))
         queue_held(stream);
+}
+
+static inline void receive(struct rondo_stream *stream, const unsigned char *data, size_t length)
+{
+    if (stream->is_plain && !stream->held && may_deliver(stream))
+        deliver_plain(stream, data, length);
+    else
+        receive_slowly(stream, data, length);
 }
 
 /* A reset of which a send in flight heard first is an end of stream to the receive. But while output is left
@@ -320,9 +332,11 @@ static void receive_end(struct rondo_stream *stream, int end)
 static void on_recv(struct rondo_op *op)
 {
     struct rondo_stream *stream = rondo_container(op, struct rondo_stream, recv);
-    if (op->result > 0)
+    if (op->result > 0) { /* never the last completion */
         receive(stream, op->data, (size_t) op->result);
-    else if (op->result == 0 || op->result != RONDO_ECANCELLED)
+        return;
+    }
+    if (op->result != RONDO_ECANCELLED)
         receive_end(stream, (int) op->result);
     if (!rondo_op_is_active(op) && stream->end == RONDO_STREAM_OVER)
         rondo_stream_op_idle(stream);
@@ -340,6 +354,8 @@ void rondo_stream_protocol_changed(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     stream->recv.buffer = is_buffered(stream) ? lend_buffer : NULL;
+    stream->is_plain = !stream->recv.buffer && transport->protocol->ops->data_received;
+    stream->gave_buffer = false; /* what the old one gave and nothing came for */
 }
 
 static void submit(struct rondo_stream *stream)

@@ -146,10 +146,10 @@ static bool goes_nowhere(const struct rondo_stream *stream)
     return stream->base.is_closing && stream->base.loop->core.driver->ops->is_proactor;
 }
 
-int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, size_t count)
+/* Everything that is not the common case: one piece, all of which the kernel takes at once. */
+static int write_slowly(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
 {
-    struct rondo_stream *stream = rondo_stream_of(transport);
-    if (transport->has_eof)
+    if (stream->base.has_eof)
         return rondo_fail(RONDO_EINVALIDSTATE, "cannot write after write_eof");
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
@@ -165,6 +165,22 @@ int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, si
     if (sent < 0 || (size_t) sent == total)
         return 0;
     return queue_rest(stream, pieces, count, (size_t) sent);
+}
+
+int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, size_t count)
+{
+    struct rondo_stream *stream = rondo_stream_of(transport);
+    struct rondo_driver *driver = transport->loop->core.driver;
+    if (transport->is_closing || transport->has_eof || stream->out.size || count != 1 || !pieces->length ||
+        !driver->inline_send)
+        return write_slowly(stream, pieces, count);
+    ptrdiff_t sent = driver->ops->try_send(driver, transport->sock, pieces, 1);
+    if ((size_t) sent == pieces->length)
+        return 0;
+    if (sent >= 0 || sent == RONDO_EAGAIN)
+        return queue_rest(stream, pieces, 1, sent > 0 ? (size_t) sent : 0);
+    rondo_stream_fail(stream, (int) sent);
+    return 0;
 }
 
 int rondo_stream_write_eof(rondo_transport *transport)
