@@ -85,6 +85,25 @@ START_TEST(test_kinds)
 }
 END_TEST
 
+/* GEN-02: every call is there on every backend; what a loop cannot serve its capabilities do not claim. */
+START_TEST(test_capabilities)
+{
+    for (int extended = 0; extended < 2; extended++) {
+        rondo_loop_options options = RONDO_LOOP_OPTIONS;
+        options.extended = extended;
+        rondo_loop *loop = support_loop_with(&options);
+        unsigned can = rondo_loop_capabilities(loop);
+        ck_assert(can & RONDO_CAN_STREAMS);
+        ck_assert_int_eq((can & RONDO_CAN_REUSE_PORT) != 0, support_backend() != RONDO_BACKEND_IOCP);
+        ck_assert_int_eq((can & RONDO_CAN_PROACT) != 0, support_backend_is_proactor());
+        if (support_backend_is_proactor() && !extended)
+            ck_assert(!(can & (RONDO_CAN_WATCH_DESCRIPTORS | RONDO_CAN_DATAGRAMS)));
+        support_loop_end(loop);
+    }
+    ck_assert_int_eq(rondo_err_class(RONDO_ENOTSUP), RONDO_CLASS_NOT_IMPLEMENTED);
+}
+END_TEST
+
 /* The first backend that cannot run here; AUTO if all can. */
 static rondo_backend missing_backend(void)
 {
@@ -233,6 +252,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, test_probe);
     tcase_add_test(tcase, test_names);
     tcase_add_test(tcase, test_kinds);
+    tcase_add_test(tcase, test_capabilities);
     tcase_add_test(tcase, test_fallback);
     tcase_add_test(tcase, test_environment);
     tcase = support_case(suite, "options");

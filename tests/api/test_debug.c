@@ -6,6 +6,14 @@
 
 static rondo_loop *loop;
 
+/* In debug mode, but for slow callbacks: the machine may be busy. */
+static void begin(void)
+{
+    loop = support_loop();
+    rondo_loop_set_debug(loop, true);
+    rondo_loop_set_slow_callback_duration(loop, RONDO_S(1000));
+}
+
 static void stop(void *context)
 {
     (void) context;
@@ -81,8 +89,7 @@ static void start_thread(void *context)
 
 START_TEST(test_wrong_thread)
 {
-    loop = support_loop();
-    rondo_loop_set_debug(loop, true);
+    begin();
     ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, start_thread, NULL), 0);
     support_run(loop);
     support_thread_join(thread);
@@ -99,8 +106,7 @@ static void call_while_not_running(void *context)
 
 START_TEST(test_any_thread_while_not_running)
 {
-    loop = support_loop();
-    rondo_loop_set_debug(loop, true);
+    begin();
     support_thread *other = support_thread_start(call_while_not_running, "from a thread");
     support_thread_join(other);
     support_run_passes(loop, 1); /* DBG-02: only while it runs */
@@ -118,8 +124,7 @@ static void run_debug_loop(void *context)
 
 START_TEST(test_the_thread_is_the_one_that_runs)
 {
-    loop = support_loop();
-    rondo_loop_set_debug(loop, true);
+    begin();
     support_thread *other = support_thread_start(run_debug_loop, loop); /* made here, run there */
     support_thread_join(other);
     run_debug_loop(loop);

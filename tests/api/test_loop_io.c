@@ -87,6 +87,42 @@ START_TEST(test_input_of_the_last_pass_comes_once)
 }
 END_TEST
 
+/* --- errors ------------------------------------------------------------------------------------------------ */
+
+static void fail_reading(net_conn *conn, const void *data, size_t length)
+{
+    (void) conn;
+    (void) data;
+    (void) length;
+    rondo_raise(RONDO_EUSER - 2, "unreadable");
+}
+
+START_TEST(test_errors_of_transports)
+{
+    begin();
+    net_conn conn = {0}, failing = {.on_data = fail_reading};
+    rondo_socket peer = net_open_tcp(loop, &conn);
+    peer_reset(peer);
+    run_until(loop, conn.losts == 1);
+    ck_assert_int_eq(rondo_err_class(conn.error), RONDO_CLASS_OS);
+    ck_assert_uint_eq(support_reports(), 0); /* ERR-10: the system's go to connection_lost only */
+    net_conn_end(&conn);
+    peer = net_open(loop, &failing);
+    peer_send_text(peer, "x");
+    run_until(loop, support_reports() == 1); /* ERR-10: others are reported too, ERR-04: with what they belong to */
+    const support_report *report = support_report_at(0);
+    ck_assert_int_eq(report->context.error, RONDO_EUSER - 2);
+    ck_assert_str_eq(report->error_message, "unreadable");
+    ck_assert_ptr_eq(report->context.transport, failing.transport);
+    ck_assert_ptr_nonnull(report->context.protocol);
+    peer_close(peer);
+    net_done(loop, &failing);
+    end();
+}
+END_TEST
+
+/* --- closing ----------------------------------------------------------------------------------------------- */
+
 static void count_lost(net_conn *conn, int error)
 {
     (void) error;
@@ -143,6 +179,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, test_order_of_a_pass);
     tcase_add_test(tcase, test_requeueing_starves_no_input);
     tcase_add_test(tcase, test_input_of_the_last_pass_comes_once);
+    tcase_add_test(tcase, test_errors_of_transports);
     tcase_add_test(tcase, test_close_with_operations_in_flight);
     tcase_add_test(tcase, test_descriptors_of_a_loop);
 }

@@ -7,7 +7,7 @@ static rondo_future *subject; /* a reference of the test's own */
 
 static void begin(void)
 {
-    loop = support_loop();
+    loop = support_virtual_loop();
     subject = rondo_future_new(loop);
     ck_assert_ptr_nonnull(subject);
 }
@@ -117,7 +117,7 @@ START_TEST(test_leaves_no_callback)
     /* RUN-21: completing the future now does not end a later run */
     soon(complete, NULL);
     soon(queue_next, "x");
-    ck_assert_int_eq(rondo_loop_call_later(loop, RONDO_MS(5), NULL, stop, NULL), 0);
+    ck_assert_int_eq(rondo_loop_call_later(loop, TICKS(5), NULL, stop, NULL), 0);
     support_run(loop);
     trace_is("set now next x");
     end();
@@ -143,7 +143,7 @@ START_TEST(test_leaves_no_queued_callback)
     soon(complete_and_stop, NULL);
     ck_assert_int_eq(until(NULL), 0);
     soon(queue_next, "x");
-    ck_assert_int_eq(rondo_loop_call_later(loop, RONDO_MS(5), NULL, stop, NULL), 0);
+    ck_assert_int_eq(rondo_loop_call_later(loop, TICKS(5), NULL, stop, NULL), 0);
     support_run(loop);
     trace_is("set next now x");
     rondo_future_unref(subject);
@@ -152,7 +152,7 @@ START_TEST(test_leaves_no_queued_callback)
     soon(interrupt_after_completing, NULL);
     ck_assert_int_eq(until(NULL), RONDO_EINTERRUPTED);
     soon(queue_next, "y");
-    ck_assert_int_eq(rondo_loop_call_later(loop, RONDO_MS(5), NULL, stop, NULL), 0);
+    ck_assert_int_eq(rondo_loop_call_later(loop, TICKS(5), NULL, stop, NULL), 0);
     support_run(loop);
     trace_is("set next now y");
     end();
