@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The example programs against other people's: nc, socat, Python's asyncio streams and plain sockets.
+
+usage: interop.py DIRECTORY_OF_PROGRAMS BACKEND
+
+Ends with 77 where the backend cannot run. A tool that is not installed is named and left out.
+"""
+import asyncio
+import contextlib
+import pathlib
+import random
+import re
+import resource
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+
+CLIENTS = 1000
+PATIENCE = 60
+
+
+class Failed(Exception):
+    pass
+
+
+def check(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+@contextlib.contextmanager
+def server(programs, backend, *options):
+    """A running echo_server; yields its port. It must end well when it is told to."""
+    process = subprocess.Popen([f'{programs}/echo_server', '--backend', backend, '--host', '127.0.0.1',
+                                '--port', '0', *options], stdout=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        match = re.fullmatch(r'listening on 127\.0\.0\.1:(\d+) backend=(\w+)\n', line)
+        check(match, f'echo_server says {line!r}')
+        check(match[2] == backend, f'it runs on {match[2]}')
+        yield int(match[1])
+        process.send_signal(signal.SIGTERM)
+        check(process.wait(PATIENCE) == 0, f'echo_server ended with {process.returncode}')
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+def connect(port):
+    return socket.create_connection(('127.0.0.1', port), PATIENCE)
+
+
+def receive_all(sock):
+    pieces = []
+    while piece := sock.recv(65536):
+        pieces.append(piece)
+    return b''.join(pieces)
+
+
+# --- cases: each gets the programs' directory and the backend ------------------------------------
+
+
+def plain_socket(programs, backend):
+    """Half-close: what was sent before comes back, then the end of the stream."""
+    with server(programs, backend) as port, connect(port) as sock:
+        sock.sendall(b'hello')
+        check(sock.recv(5, socket.MSG_WAITALL) == b'hello', 'no echo')
+        sock.sendall(b'and goodbye')
+        sock.shutdown(socket.SHUT_WR)
+        check(receive_all(sock) == b'and goodbye', 'the rest is not there')
+
+
+def late_reader(programs, backend):
+    """A client that sends 8 MiB before it reads a byte, and half-closes."""
+    data = random.Random(1).randbytes(8 << 20)
+    with server(programs, backend) as port, connect(port) as sock:
+        sock.setblocking(False)
+        sent, back = 0, bytearray()
+        while sent < len(data):
+            try:
+                sent += sock.send(data[sent:sent + 65536])
+            except BlockingIOError:  # the server holds us up: now read
+                sock.settimeout(PATIENCE)
+                back += sock.recv(65536)
+                sock.setblocking(False)
+        sock.settimeout(PATIENCE)
+        sock.shutdown(socket.SHUT_WR)
+        back += receive_all(sock)
+        check(back == data, f'{len(back)} bytes came back')
+
+
+def rude_clients(programs, backend):
+    """Resets, and closing without reading, hurt nobody else."""
+    with server(programs, backend) as port, connect(port) as polite:
+        for i in range(200):
+            sock = connect(port)
+            if i % 2:
+                sock.sendall(b'x' * 1000)
+            if i % 3:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            sock.close()
+        polite.sendall(b'still there?')
+        check(polite.recv(12, socket.MSG_WAITALL) == b'still there?', 'the server lost its way')
+
+
+def ends_with_clients(programs, backend):
+    """SIGTERM while clients are connected."""
+    with server(programs, backend) as port:
+        socks = [connect(port) for _ in range(10)]
+        socks[0].sendall(b'x')
+        check(socks[0].recv(1) == b'x', 'no echo')
+    for sock in socks:
+        sock.close()
+
+
+def port_in_use(programs, backend):
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = subprocess.run([f'{programs}/echo_server', '--backend', backend, '--host', '127.0.0.1',
+                                  '--port', str(port)], capture_output=True, text=True, timeout=PATIENCE)
+        check(outcome.returncode != 0, 'it claims to listen on a port in use')
+        check('in use' in outcome.stderr, f'it says {outcome.stderr!r}')
+
+
+def nc(programs, backend):
+    tool = shutil.which('nc')
+    if not tool:
+        return 'nc is not installed'
+    usage = subprocess.run([tool, '-h'], capture_output=True, text=True)
+    half_close = ['-N'] if 'OpenBSD' in usage.stdout + usage.stderr else ['-q', '5']
+    data = random.Random(2).randbytes(300000)
+    with server(programs, backend) as port:
+        outcome = subprocess.run([tool, *half_close, '127.0.0.1', str(port)], input=data, capture_output=True,
+                                 timeout=PATIENCE)
+        check(outcome.stdout == data, f'{len(outcome.stdout)} bytes came back')
+    return None
+
+
+def socat(programs, backend):
+    tool = shutil.which('socat')
+    if not tool:
+        return 'socat is not installed'
+    data = random.Random(3).randbytes(3000000)
+    with server(programs, backend) as port:
+        outcome = subprocess.run([tool, '-t', str(PATIENCE), '-', f'TCP:127.0.0.1:{port}'], input=data,
+                                 capture_output=True, timeout=PATIENCE)
+        check(outcome.stdout == data, f'{len(outcome.stdout)} bytes came back')
+    return None
+
+
+async def stream_client(port, number):
+    chance = random.Random(number)
+    data = chance.randbytes(chance.randrange(1, 20000))
+    reader, writer = await asyncio.open_connection('127.0.0.1', port)
+    cut = chance.randrange(len(data) + 1)
+    writer.write(data[:cut])
+    await writer.drain()
+    check(await reader.readexactly(cut) == data[:cut], f'client {number}: a wrong byte')
+    writer.write(data[cut:])
+    writer.write_eof()
+    check(await reader.read() == data[cut:], f'client {number}: a wrong byte after the half-close')
+    writer.close()
+    await writer.wait_closed()
+
+
+def asyncio_streams(programs, backend, *options):
+    """A thousand at a time, every byte checked, each half-closed."""
+    async def all_of_them(port):
+        await asyncio.gather(*(stream_client(port, number) for number in range(CLIENTS)))
+    with server(programs, backend, *options) as port:
+        asyncio.run(asyncio.wait_for(all_of_them(port), PATIENCE))
+
+
+def asyncio_streams_two_loops(programs, backend):
+    asyncio_streams(programs, backend, '--loops', '2')
+
+
+def client_of_asyncio(programs, backend):
+    """Our client, Python's server."""
+    async def echo(reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def run():
+        listener = await asyncio.start_server(echo, '127.0.0.1', 0)
+        port = listener.sockets[0].getsockname()[1]
+        process = await asyncio.create_subprocess_exec(
+            f'{programs}/echo_client', '--backend', backend, '--host', '127.0.0.1', '--port', str(port),
+            '--connections', '100', '--messages', '20')
+        code = await asyncio.wait_for(process.wait(), PATIENCE)
+        check(code == 0, f'echo_client ended with {code}')
+        listener.close()
+    asyncio.run(run())
+
+
+def client_refused(programs, backend):
+    with socket.socket() as bound:
+        bound.bind(('127.0.0.1', 0))
+        outcome = subprocess.run([f'{programs}/echo_client', '--backend', backend, '--host', '127.0.0.1', '--port',
+                                  str(bound.getsockname()[1]), '--connections', '2', '--messages', '1'],
+                                 capture_output=True, text=True, timeout=PATIENCE)
+        check(outcome.returncode != 0, 'echo_client is happy without a server')
+        check('refused' in outcome.stderr, f'it says {outcome.stderr!r}')
+
+
+CASES = (plain_socket, late_reader, rude_clients, ends_with_clients, port_in_use, nc, socat, asyncio_streams,
+         asyncio_streams_two_loops, client_of_asyncio, client_refused)
+
+
+def cannot_run(programs, backend):
+    """Why the backend cannot run here, as net_trace finds it out; empty where it can."""
+    scenarios = pathlib.Path(__file__).parent.parent / 'oracle' / 'net_scenarios.txt'
+    outcome = subprocess.run([f'{programs}/net_trace', str(scenarios), backend, 'none of them'],
+                             capture_output=True, text=True, timeout=PATIENCE)
+    return outcome.stderr if outcome.returncode == 77 else ''
+
+
+def main():
+    programs, backend = sys.argv[1:]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CLIENTS + 200
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    reason = cannot_run(programs, backend)
+    if reason:
+        print(reason)
+        return 77
+    failures = 0
+    for case in CASES:
+        try:
+            skipped = case(programs, backend)
+            print(f'{case.__name__}: ' + (f'left out: {skipped}' if skipped else 'ok'))
+        except (Failed, OSError, subprocess.TimeoutExpired, asyncio.TimeoutError) as error:
+            failures += 1
+            print(f'{case.__name__}: FAILED: {error!r}')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
