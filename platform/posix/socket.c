@@ -288,7 +288,7 @@ int rondo_socket_kind(rondo_socket sock, int *ret_family, int *ret_type, int *re
         return rc;
     if (ret_type)
         *ret_type = type;
-    rondo_address name;
+    rondo_address name = { 0 };
     rc = ret_family ? rondo_socket_name(sock, &name) : 0;
     if (rc == 0 && ret_family)
         *ret_family = rondo_address_sockaddr(&name)->sa_family;

@@ -78,6 +78,7 @@ static void copy_pieces(struct rondo_chunk *to, struct rondo_chunk *rest, const 
         while (left) {
             size_t room = to ? to->capacity - to->end : 0;
             if (!room) {
+                assert(rest);
                 to = rest;
                 room = to->capacity - to->end;
             }

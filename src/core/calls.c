@@ -7,6 +7,7 @@
  * Invariant: a context is released exactly once, after the call, at cancel, or when the loop closes. */
 #include "loop.h"
 
+#include <assert.h>
 #include <string.h>
 
 static int check_closely(rondo_loop *loop)
@@ -59,6 +60,7 @@ static int queue_call_closely(rondo_loop *loop, rondo_handle *ret_handle, const 
     int rc = enter_closely(loop, call->callback);
     if (rc < 0)
         return rc;
+    assert(loop); /* or it would not have been let in */
     struct rondo_slot *slot = rondo_slots_take(&loop->slots, &loop->allocator);
     if (!slot)
         return RONDO_ENOMEM;
