@@ -14,11 +14,12 @@
 #include "../async/coroutine.h"
 #include "net.h"
 
-#define MOST_THREADS 4u
+#define DEFAULT_THREADS 4u
+#define MOST_THREADS 256u
 #define RETRY RONDO_MS(10)
 
 struct job {
-    struct job *next;      /* in the pool's queue */
+    struct job *next;       /* in the pool's queue */
     struct rondo_link link; /* in the pool's ring of all jobs */
     struct rondo_resolver_pool *pool;
     rondo_future *future; /* NULL once abandoned */
@@ -34,6 +35,12 @@ struct job {
     rondo_nameinfo *name;
 };
 
+struct worker {
+    struct rondo_resolver_pool *pool;
+    rondo_thread thread;
+    bool is_busy; /* with a job: may take any time */
+};
+
 struct rondo_resolver_pool {
     rondo_mutex mutex;
     rondo_condition condition;
@@ -41,10 +48,12 @@ struct rondo_resolver_pool {
     struct job *head;
     struct job **tail;
     struct rondo_link jobs;
-    unsigned queued;  /* jobs that nobody has begun */
-    unsigned threads; /* alive */
+    unsigned queued; /* jobs that nobody has begun */
     unsigned idle;
+    unsigned holders; /* the loop and each thread that has not ended */
+    unsigned threads; /* started; they stay until the loop leaves */
     unsigned most;
+    struct worker workers[];
 };
 
 /* The pool and its jobs outlive the loop and its allocator: plain memory. */
@@ -55,7 +64,8 @@ static const rondo_allocator *const memory = &rondo_allocator_default;
 rondo_addrinfo *rondo_addrinfo_new(size_t count)
 {
     rondo_addrinfo *info = rondo_allocate_zeroed(memory, sizeof(*info));
-    rondo_addrinfo_entry *entries = info ? rondo_allocate_zeroed(memory, (count ? count : 1) * sizeof(*entries)) : NULL;
+    rondo_addrinfo_entry *entries =
+        info ? rondo_allocate_zeroed(memory, (count ? count : 1) * sizeof(*entries)) : NULL;
     if (!entries) {
         rondo_release(memory, info);
         rondo_fail(RONDO_ENOMEM, NULL);
@@ -143,7 +153,10 @@ static void do_job(struct job *job)
 /* Called with the mutex held. Fails where the loop is gone, or takes no letters, or there is no memory for one. */
 static int post_job(struct rondo_resolver_pool *pool, struct job *job)
 {
-    rondo_call call = { .size = sizeof call, .callback = finish_job, .context = job, .destroy = drop_job,
+    rondo_call call = { .size = sizeof call,
+                        .callback = finish_job,
+                        .context = job,
+                        .destroy = drop_job,
                         .name = "getaddrinfo" };
     return pool->loop ? rondo_loop_call_threadsafe(pool->loop, &call, NULL) : RONDO_ECLOSED;
 }
@@ -189,21 +202,30 @@ static void deliver_job(struct rondo_resolver_pool *pool, struct job *job)
         discard_job(job);
 }
 
+/* With the mutex held, which it gives back. */
+static void let_go_of_pool(struct rondo_resolver_pool *pool)
+{
+    bool is_last = --pool->holders == 0;
+    rondo_mutex_unlock(&pool->mutex);
+    if (is_last)
+        free_pool(pool);
+}
+
 static void run_thread(void *context)
 {
-    struct rondo_resolver_pool *pool = context;
+    struct worker *worker = context;
+    struct rondo_resolver_pool *pool = worker->pool;
     rondo_mutex_lock(&pool->mutex);
     struct job *job;
     while ((job = take_job(pool))) {
+        worker->is_busy = true;
         rondo_mutex_unlock(&pool->mutex);
         do_job(job);
         rondo_mutex_lock(&pool->mutex);
         deliver_job(pool, job);
+        worker->is_busy = false;
     }
-    bool is_last = --pool->threads == 0 && !pool->loop;
-    rondo_mutex_unlock(&pool->mutex);
-    if (is_last)
-        free_pool(pool);
+    let_go_of_pool(pool);
 }
 
 /* --- the pool ---------------------------------------------------------------------------------------- */
@@ -212,7 +234,11 @@ static struct rondo_resolver_pool *pool_of(rondo_loop *loop)
 {
     if (loop->resolvers)
         return loop->resolvers;
-    struct rondo_resolver_pool *pool = rondo_allocate_zeroed(memory, sizeof(*pool));
+    unsigned most = loop->options.resolver_threads ? loop->options.resolver_threads : DEFAULT_THREADS;
+    if (most > MOST_THREADS)
+        most = MOST_THREADS;
+    struct rondo_resolver_pool *pool =
+        rondo_allocate_zeroed(memory, sizeof(*pool) + most * sizeof(struct worker));
     if (!pool || rondo_mutex_init(&pool->mutex) < 0) {
         rondo_release(memory, pool);
         rondo_fail(RONDO_ENOMEM, NULL);
@@ -226,7 +252,8 @@ static struct rondo_resolver_pool *pool_of(rondo_loop *loop)
     }
     pool->loop = loop;
     pool->tail = &pool->head;
-    pool->most = loop->options.resolver_threads ? loop->options.resolver_threads : MOST_THREADS;
+    pool->most = most;
+    pool->holders = 1;
     rondo_link_init(&pool->jobs);
     loop->resolvers = pool;
     return pool;
@@ -238,12 +265,13 @@ static int ensure_thread(struct rondo_resolver_pool *pool)
 {
     if (pool->idle > pool->queued || pool->threads >= pool->most)
         return 0;
-    rondo_thread thread;
-    int rc = rondo_thread_start(&thread, run_thread, pool);
+    struct worker *worker = &pool->workers[pool->threads];
+    worker->pool = pool;
+    int rc = rondo_thread_start(&worker->thread, run_thread, worker);
     if (rc < 0)
         return pool->threads ? 0 : rondo_fail(rc, "no thread for name resolution could be started");
-    rondo_thread_detach(&thread);
     pool->threads++;
+    pool->holders++;
     return 0;
 }
 
@@ -264,10 +292,9 @@ static int queue_job(struct rondo_resolver_pool *pool, struct job *job)
     return rc;
 }
 
-static void leave_pool(struct rondo_resolver_pool *pool)
+/* With the mutex held: nobody hears of any job any more. */
+static void abandon_jobs(struct rondo_resolver_pool *pool)
 {
-    rondo_mutex_lock(&pool->mutex);
-    pool->loop = NULL;
     for (struct rondo_link *link = pool->jobs.next; link != &pool->jobs;) {
         struct job *job = rondo_container(link, struct job, link);
         link = link->next;
@@ -283,16 +310,34 @@ static void leave_pool(struct rondo_resolver_pool *pool)
         free_job(job);
     }
     pool->tail = &pool->head;
-    rondo_condition_broadcast(&pool->condition);
-    bool is_last = pool->threads == 0;
-    rondo_mutex_unlock(&pool->mutex);
-    if (is_last)
-        free_pool(pool);
+    pool->queued = 0;
 }
 
+/* Threads that wait for work end at once and are joined; one that asks the system goes on by itself. */
+static void leave_pool(struct rondo_resolver_pool *pool)
+{
+    rondo_mutex_lock(&pool->mutex);
+    pool->loop = NULL;
+    abandon_jobs(pool);
+    unsigned idle = 0;
+    for (unsigned i = 0; i < pool->threads; i++) {
+        if (pool->workers[i].is_busy)
+            rondo_thread_detach(&pool->workers[i].thread);
+        else
+            pool->workers[idle++].thread = pool->workers[i].thread;
+    }
+    rondo_condition_broadcast(&pool->condition);
+    rondo_mutex_unlock(&pool->mutex);
+    while (idle)
+        rondo_thread_join(&pool->workers[--idle].thread);
+    rondo_mutex_lock(&pool->mutex);
+    let_go_of_pool(pool);
+}
+
+/* In a forked child the threads are not there, and the mutex is in any state: the pool is left as it is. */
 void rondo_resolvers_close(rondo_loop *loop)
 {
-    if (loop->resolvers)
+    if (loop->resolvers && loop->process == rondo_process_self())
         leave_pool(loop->resolvers);
     loop->resolvers = NULL;
 }
@@ -458,7 +503,8 @@ static int answer_address(const rondo_addrinfo_query *query, rondo_addrinfo **re
     rondo_addrinfo *info = rondo_addrinfo_new(1);
     if (!info)
         return RONDO_ENOMEM;
-    info->entries[0] = (rondo_addrinfo_entry){ rondo_address_family(&address), query->type, query->proto, address };
+    info->entries[0] =
+        (rondo_addrinfo_entry){ rondo_address_family(&address), query->type, query->proto, address };
     *ret_info = info;
     return 0;
 }
