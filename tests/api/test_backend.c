@@ -43,7 +43,8 @@ START_TEST(test_probe)
         ck_assert_ptr_nonnull(infos[i].reason);
         ck_assert_uint_gt(strlen(infos[i].reason), 0);
         rondo_loop *loop = NULL;
-        ck_assert_int_lt(make(infos[i].backend, false, &loop), 0); /* asked for by name: fails, with the reason */
+        ck_assert_int_lt(make(infos[i].backend, false, &loop),
+                         0); /* asked for by name: fails, with the reason */
         ck_assert_ptr_null(loop);
         ck_assert_uint_gt(strlen(rondo_last_error_message()), 0);
     }
@@ -167,7 +168,7 @@ START_TEST(test_bad_options)
     options = RONDO_LOOP_OPTIONS;
     options.spin_ns = -1;
     ck_assert_int_eq(rondo_loop_new(&options, &loop), RONDO_EINVAL);
-    rondo_allocator empty = {.size = sizeof empty};
+    rondo_allocator empty = { .size = sizeof empty };
     options = RONDO_LOOP_OPTIONS;
     options.allocator = &empty;
     ck_assert_int_eq(rondo_loop_new(&options, &loop), RONDO_EINVAL);
@@ -219,7 +220,7 @@ END_TEST
 START_TEST(test_metrics)
 {
     rondo_loop *loop = support_loop();
-    rondo_loop_metrics metrics = {.size = sizeof metrics};
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
     ck_assert_int_eq(rondo_loop_get_metrics(loop, &metrics), 0);
     ck_assert_uint_eq(metrics.passes, 0);
     ck_assert_uint_eq(metrics.callbacks, 0);
@@ -234,7 +235,7 @@ START_TEST(test_metrics)
     struct {
         rondo_loop_metrics metrics;
         uint64_t after;
-    } larger = {.metrics.size = sizeof larger, .after = 77};
+    } larger = { .metrics.size = sizeof larger, .after = 77 };
     ck_assert_int_eq(rondo_loop_get_metrics(loop, &larger.metrics), 0); /* a newer program's structure */
     ck_assert_uint_eq(larger.metrics.callbacks, 6);
     metrics.size = 0;

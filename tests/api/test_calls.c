@@ -79,7 +79,7 @@ START_TEST(test_many)
 }
 END_TEST
 
-/* --- contexts -------------------------------------------------------------------------------------- */
+/* --- contexts --------------------------------------------------------------------------------- */
 
 static void fail_call(void *word)
 {
@@ -94,7 +94,9 @@ static void release(void *word)
 
 static rondo_call call_of(rondo_callback *callback, void *context)
 {
-    return (rondo_call){.size = sizeof(rondo_call), .callback = callback, .context = context, .destroy = release};
+    return (rondo_call){
+        .size = sizeof(rondo_call), .callback = callback, .context = context, .destroy = release
+    };
 }
 
 START_TEST(test_destructor_after_the_call)
@@ -167,14 +169,14 @@ START_TEST(test_destructor_registers)
 }
 END_TEST
 
-/* --- bad arguments --------------------------------------------------------------------------------- */
+/* --- bad arguments ---------------------------------------------------------------------------- */
 
 START_TEST(test_bad_arguments)
 {
     begin();
-    rondo_handle untouched = {.generation = 99};
-    rondo_call call = {.size = sizeof call, .context = "x", .destroy = release};
-    rondo_call unsized = {.callback = trace_word};
+    rondo_handle untouched = { .generation = 99 };
+    rondo_call call = { .size = sizeof call, .context = "x", .destroy = release };
+    rondo_call unsized = { .callback = trace_word };
     ck_assert_int_eq(rondo_loop_call_soon(loop, &untouched, NULL, "x"), RONDO_EINVAL);
     ck_assert_int_eq(rondo_loop_call_soon_threadsafe(loop, &untouched, NULL, "x"), RONDO_EINVAL);
     ck_assert_int_eq(rondo_loop_call_later(loop, 1, &untouched, NULL, "x"), RONDO_EINVAL);
@@ -207,7 +209,7 @@ START_TEST(test_out_of_memory)
     /* until the slab is full, then the next call needs memory */
     size_t registered = 0;
     support_fail_from(1);
-    rondo_handle untouched = {.generation = 99};
+    rondo_handle untouched = { .generation = 99 };
     int rc = 0;
     while ((rc = rondo_loop_call_soon(loop, NULL, trace_word, "x")) == 0)
         ck_assert_uint_lt(++registered, 100000);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Cancelling tasks: before the start, while waiting, through chains, refused, repeated. The order of events in many more
- * combinations is compared with asyncio's by tests/oracle. */
+/* Cancelling tasks: before the start, while waiting, through chains, refused, repeated. The order of events in many
+ * more combinations is compared with asyncio's by tests/oracle. */
 #include "support.h"
 
 static rondo_loop *loop;
@@ -111,7 +111,7 @@ START_TEST(test_by_itself)
     rondo_task *lost = start(self_cancel, NULL);
     rondo_task *caught = start(self_cancel, "wait");
     support_run_passes(loop, 2);
-    ck_assert(rondo_future_cancelled(lost)); /* TO-06: its result is lost */
+    ck_assert(rondo_future_cancelled(lost));                /* TO-06: its result is lost */
     ck_assert_int_eq(rondo_future_result(caught, NULL), 6); /* TO-07 */
     rondo_future_unref(lost);
     rondo_future_unref(caught);
@@ -143,8 +143,8 @@ START_TEST(test_while_queued)
 END_TEST
 
 struct refusal {
-    int answer;  /* what it returns in place of the cancellation */
-    int waits;   /* how often it waits on before */
+    int answer; /* what it returns in place of the cancellation */
+    int waits;  /* how often it waits on before */
     int heard;
 };
 
@@ -163,14 +163,17 @@ static int refuse(void *context)
 START_TEST(test_refusing)
 {
     begin();
-    struct refusal cases[] = {{4, 0, 0}, {RONDO_EUSER - 4, 0, 0}, {0, 3, 0}, {RONDO_ECANCELLED, 2, 0}};
+    struct refusal cases[] = {
+        { 4, 0, 0 }, { RONDO_EUSER - 4, 0, 0 }, { 0, 3, 0 }, { RONDO_ECANCELLED, 2, 0 }
+    };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rondo_future_unref(gate);
         gate = rondo_future_new(loop);
         rondo_task *task = start(refuse, &cases[i]);
         support_run_passes(loop, 1);
         ck_assert(rondo_future_cancel(task));
-        ck_assert_int_eq(rondo_loop_run_until_complete(loop, rondo_future_ref(task), NULL), cases[i].answer); /* TO-07 */
+        ck_assert_int_eq(rondo_loop_run_until_complete(loop, rondo_future_ref(task), NULL),
+                         cases[i].answer); /* TO-07 */
         ck_assert_int_eq(rondo_future_cancelled(task), cases[i].answer == RONDO_ECANCELLED);
         ck_assert_int_eq(cases[i].heard, 1);
         rondo_future_unref(task);
@@ -236,7 +239,7 @@ START_TEST(test_uncancel)
 }
 END_TEST
 
-/* --- what must not break the loop ------------------------------------------------------------------------- */
+/* --- what must not break the loop ------------------------------------------------------------- */
 
 static int await_level(void *context)
 {

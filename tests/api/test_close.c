@@ -14,7 +14,9 @@ static void stop(void *context)
 
 static rondo_call call_with(rondo_callback *callback, void *context, rondo_destructor *destroy)
 {
-    return (rondo_call){.size = sizeof(rondo_call), .callback = callback, .context = context, .destroy = destroy};
+    return (rondo_call){
+        .size = sizeof(rondo_call), .callback = callback, .context = context, .destroy = destroy
+    };
 }
 
 START_TEST(test_is_closed)
@@ -70,7 +72,8 @@ START_TEST(test_close_drops_calls)
     ck_assert_int_eq(rondo_loop_call(loop, &cancelled, &early), 0);
     rondo_handle_cancel(&early);
     trace_is("cancelled");
-    ck_assert_int_eq(rondo_loop_close(loop), 0); /* RUN-26, CALL-04: none called, each context released once */
+    ck_assert_int_eq(rondo_loop_close(loop),
+                     0); /* RUN-26, CALL-04: none called, each context released once */
     const char *text = trace_text();
     ck_assert_ptr_nonnull(strstr(text, "soon"));
     ck_assert_ptr_nonnull(strstr(text, "timed"));
@@ -121,7 +124,7 @@ START_TEST(test_closed_loop_refuses)
     loop = support_loop();
     rondo_future *future = rondo_future_new(loop);
     ck_assert_int_eq(rondo_loop_close(loop), 0);
-    rondo_handle handle = {.generation = 77};
+    rondo_handle handle = { .generation = 77 };
     rondo_call call = call_with(trace_word, "x", trace_word);
     /* RUN-29, TSK-03: refused, nothing registered, the context still the caller's, no output */
     ck_assert_int_eq(rondo_loop_call_soon(loop, &handle, trace_word, "x"), RONDO_ECLOSED);
@@ -154,7 +157,7 @@ START_TEST(test_pending_things_are_released)
 {
     loop = support_loop();
     /* whatever is pending when the loop goes is released with it: support_case counts the blocks */
-    rondo_future *futures[] = {rondo_future_new(loop), rondo_future_new(loop)};
+    rondo_future *futures[] = { rondo_future_new(loop), rondo_future_new(loop) };
     rondo_future *gathered = rondo_gather(loop, futures, 2, false, NULL);
     rondo_future *nested = rondo_gather(loop, &gathered, 1, true, NULL);
     rondo_future *waited = rondo_wait(loop, futures, 2, RONDO_S(9), RONDO_WAIT_ALL);
@@ -164,7 +167,8 @@ START_TEST(test_pending_things_are_released)
     rondo_future *yielded = rondo_sleep(loop, 0);
     support_run_passes(loop, 3);
     ck_assert_int_eq(rondo_loop_close(loop), 0);
-    rondo_future *all[] = {futures[0], futures[1], gathered, nested, waited, limited, shielded, slept, yielded};
+    rondo_future *all[] = { futures[0], futures[1], gathered, nested, waited,
+                            limited,    shielded,   slept,    yielded };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         ck_assert_ptr_nonnull(all[i]);
         rondo_future_unref(all[i]);
@@ -186,7 +190,7 @@ static int wait_long(void *context)
 START_TEST(test_pending_task)
 {
     loop = support_loop();
-    rondo_task_options options = {.size = sizeof options, .name = "sleeper"};
+    rondo_task_options options = { .size = sizeof options, .name = "sleeper" };
     rondo_task *task = rondo_task_new(loop, &options, wait_long, NULL);
     rondo_task *unstarted;
     support_run_passes(loop, 1);

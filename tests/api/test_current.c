@@ -71,7 +71,7 @@ START_TEST(test_threads)
 {
     loop = support_loop();
     ck_assert_int_eq(rondo_loop_set_current(loop), 0);
-    struct thread_check check = {.loop = loop};
+    struct thread_check check = { .loop = loop };
     support_thread *thread = support_thread_start(check_thread, &check);
     support_run(loop);
     support_thread_join(thread);

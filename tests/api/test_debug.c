@@ -30,7 +30,7 @@ static bool debug_of_a_new_loop(void)
 
 START_TEST(test_switching)
 {
-    const char *names[] = {"RONDO_DEBUG", "PYTHONASYNCIODEBUG"};
+    const char *names[] = { "RONDO_DEBUG", "PYTHONASYNCIODEBUG" };
     support_setenv(names[0], NULL);
     support_setenv(names[1], NULL);
     ck_assert(!debug_of_a_new_loop()); /* DBG-01 */
@@ -52,7 +52,7 @@ START_TEST(test_switching)
 }
 END_TEST
 
-/* --- wrong thread ------------------------------------------------------------------------------------------- */
+/* --- wrong thread ----------------------------------------------------------------------------- */
 
 static int nothing(void *context)
 {
@@ -62,8 +62,8 @@ static int nothing(void *context)
 
 static void call_from_outside(void *context)
 {
-    rondo_handle handle = {.generation = 99};
-    rondo_call call = {.size = sizeof call, .callback = trace_word, .context = "never"};
+    rondo_handle handle = { .generation = 99 };
+    rondo_call call = { .size = sizeof call, .callback = trace_word, .context = "never" };
     /* DBG-02, GEN-03: refused, nothing registered */
     ck_assert_int_eq(rondo_loop_call_soon(loop, &handle, trace_word, "never"), RONDO_ETHREAD);
     ck_assert_int_eq(rondo_loop_call_later(loop, 0, &handle, trace_word, "never"), RONDO_ETHREAD);
@@ -133,7 +133,7 @@ START_TEST(test_the_thread_is_the_one_that_runs)
 }
 END_TEST
 
-/* --- slow callbacks -------------------------------------------------------------------------------------------- */
+/* --- slow callbacks --------------------------------------------------------------------------- */
 
 static void be_slow(void *context)
 {
@@ -153,7 +153,7 @@ START_TEST(test_slow_callbacks)
     rondo_loop_set_slow_callback_duration(loop, RONDO_MS(5));
     ck_assert_int_eq(rondo_loop_get_slow_callback_duration(loop), RONDO_MS(5));
     rondo_ns span = RONDO_MS(6);
-    rondo_call call = {.size = sizeof call, .callback = be_slow, .context = &span, .name = "the slow one"};
+    rondo_call call = { .size = sizeof call, .callback = be_slow, .context = &span, .name = "the slow one" };
     ck_assert_int_eq(rondo_loop_call(loop, &call, NULL), 0);
     support_run_passes(loop, 1);
     ck_assert_uint_eq(support_log_lines(NULL), 0); /* not outside of debug mode */
@@ -163,7 +163,7 @@ START_TEST(test_slow_callbacks)
     ck_assert_uint_eq(support_log_lines("the slow one"), 1); /* DBG-03: with its description and duration */
     ck_assert_ptr_nonnull(strstr(support_log_last(), "seconds"));
     support_log_clear();
-    rondo_task_options options = {.size = sizeof options, .name = "the slow task"};
+    rondo_task_options options = { .size = sizeof options, .name = "the slow task" };
     rondo_task *task = rondo_task_new(loop, &options, be_slow_in_a_task, &span);
     support_run_passes(loop, 2);
     ck_assert_uint_eq(support_log_lines("the slow task"), 1); /* DBG-03: each step by itself */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Errors that nobody waits for: the exception handler, its contexts, the default one; and the table of codes. */
+/* Errors that nobody waits for: the exception handler, its contexts, the default one; the table of codes. */
 #include <string.h>
 
 #include "support.h"
@@ -16,7 +16,7 @@ static void fail_with(void *message)
     ck_assert_int_eq(rondo_raise(RONDO_EUSER - 7, "%s", (const char *) message), RONDO_EUSER - 7);
 }
 
-/* --- the handler --------------------------------------------------------------------------------------- */
+/* --- the handler ------------------------------------------------------------------------------ */
 
 static int user_data;
 
@@ -34,7 +34,7 @@ START_TEST(test_set_and_get)
     options.backend = support_backend();
     ck_assert_int_eq(rondo_loop_new(&options, &loop), 0);
     void *user = &loop;
-    ck_assert(rondo_loop_get_exception_handler(loop, &user) == NULL); /* ERR-02 */
+    ck_assert(rondo_loop_get_exception_handler(loop, &user) == NULL);              /* ERR-02 */
     ck_assert_int_eq(rondo_loop_set_exception_handler(loop, note, &user_data), 0); /* ERR-01, ERR-11 */
     ck_assert(rondo_loop_get_exception_handler(loop, &user) == note);
     ck_assert_ptr_eq(user, &user_data);
@@ -61,7 +61,9 @@ END_TEST
 START_TEST(test_failing_callbacks)
 {
     loop = support_loop();
-    rondo_call named = {.size = sizeof named, .callback = fail_with, .context = "second", .name = "the second"};
+    rondo_call named = {
+        .size = sizeof named, .callback = fail_with, .context = "second", .name = "the second"
+    };
     rondo_handle handle;
     soon(fail_with, "first");
     ck_assert_int_eq(rondo_loop_call(loop, &named, &handle), 0);
@@ -71,7 +73,7 @@ START_TEST(test_failing_callbacks)
     support_run_passes(loop, 1); /* ERR-06: reported, and the others run */
     trace_is("rest");
     ck_assert_uint_eq(support_reports(), 4);
-    const char *order[] = {"first", "second", "fourth", "third"};
+    const char *order[] = { "first", "second", "fourth", "third" };
     for (size_t i = 0; i < 4; i++) {
         const support_report *report = support_report_at(i);
         ck_assert_str_eq(report->error_message, order[i]);
@@ -122,7 +124,7 @@ START_TEST(test_raise)
 }
 END_TEST
 
-/* --- a handler that fails -------------------------------------------------------------------------------- */
+/* --- a handler that fails --------------------------------------------------------------------- */
 
 static void broken(rondo_loop *from, const rondo_exception_context *context, void *user)
 {
@@ -161,7 +163,9 @@ START_TEST(test_default_handler)
 {
     loop = support_loop();
     rondo_loop_set_exception_handler(loop, deferring, NULL);
-    rondo_call named = {.size = sizeof named, .callback = fail_with, .context = "the reason", .name = "my callback"};
+    rondo_call named = {
+        .size = sizeof named, .callback = fail_with, .context = "the reason", .name = "my callback"
+    };
     ck_assert_int_eq(rondo_loop_call(loop, &named, NULL), 0);
     support_run_passes(loop, 1);
     ck_assert_uint_ge(support_log_lines("the reason"), 1); /* ERR-05 */
@@ -222,7 +226,7 @@ START_TEST(test_handler_may_act)
 }
 END_TEST
 
-/* --- errors nobody looked at -------------------------------------------------------------------------------- */
+/* --- errors nobody looked at ------------------------------------------------------------------ */
 
 START_TEST(test_unseen_future)
 {
@@ -302,12 +306,12 @@ START_TEST(test_failing_done_callback)
 }
 END_TEST
 
-/* --- codes ----------------------------------------------------------------------------------------------- */
+/* --- codes ------------------------------------------------------------------------------------ */
 
-#define CHECK_CODE(name, value, class_name, text)                                                  \
-    ck_assert_int_eq(RONDO_##name, value);                                                         \
-    ck_assert_str_eq(rondo_err_name(value), "RONDO_" #name);                                       \
-    ck_assert_str_eq(rondo_strerror(value), text);                                                 \
+#define CHECK_CODE(name, value, class_name, text)            \
+    ck_assert_int_eq(RONDO_##name, value);                   \
+    ck_assert_str_eq(rondo_err_name(value), "RONDO_" #name); \
+    ck_assert_str_eq(rondo_strerror(value), text);           \
     ck_assert_int_eq(rondo_err_class(value), RONDO_CLASS_##class_name);
 
 START_TEST(test_codes)

@@ -55,7 +55,8 @@ static void fork_and_wait(void *context)
         be_the_child();
     int status = -1;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with status %x", (unsigned) status);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with status %x",
+                  (unsigned) status);
     trace("forked");
 }
 
@@ -92,7 +93,8 @@ static int fork_in_a_task(void *context)
 START_TEST(test_fork_in_a_task)
 {
     loop = support_loop();
-    ck_assert_int_eq(rondo_loop_run_until_complete(loop, rondo_create_task(loop, fork_in_a_task, NULL), NULL), 0);
+    ck_assert_int_eq(rondo_loop_run_until_complete(loop, rondo_create_task(loop, fork_in_a_task, NULL), NULL),
+                     0);
     trace_is("forked");
     support_loop_end(loop);
 }

@@ -37,7 +37,7 @@ static void add(const char *word)
     ck_assert_int_eq(rondo_future_add_done_callback(future, done, (void *) word), 0);
 }
 
-/* --- states ---------------------------------------------------------------------------------------- */
+/* --- states ----------------------------------------------------------------------------------- */
 
 START_TEST(test_pending)
 {
@@ -146,7 +146,7 @@ START_TEST(test_bad_arguments)
 }
 END_TEST
 
-/* --- callbacks --------------------------------------------------------------------------------------- */
+/* --- callbacks -------------------------------------------------------------------------------- */
 
 START_TEST(test_callbacks_are_queued)
 {
@@ -270,7 +270,7 @@ START_TEST(test_released_pending_with_callbacks)
 }
 END_TEST
 
-/* --- values --------------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 START_TEST(test_owned_values)
 {
@@ -309,7 +309,7 @@ START_TEST(test_references)
 }
 END_TEST
 
-/* --- closed loops ------------------------------------------------------------------------------------------ */
+/* --- closed loops ----------------------------------------------------------------------------- */
 
 START_TEST(test_closed_loop)
 {
@@ -321,7 +321,7 @@ START_TEST(test_closed_loop)
     ck_assert_int_eq(rondo_loop_close(loop), 0);
     rondo_future *late = rondo_future_new(loop); /* FUT-02 */
     ck_assert_ptr_nonnull(late);
-    ck_assert_int_eq(rondo_future_set_result(late, NULL), 0); /* nobody waits */
+    ck_assert_int_eq(rondo_future_set_result(late, NULL), 0);                /* nobody waits */
     ck_assert_int_eq(rondo_future_set_result(watched, NULL), RONDO_ECLOSED); /* FUT-02 */
     ck_assert_int_eq(rondo_future_set_error(watched, RONDO_EUSER, NULL), RONDO_ECLOSED);
     ck_assert(!rondo_future_done(watched));

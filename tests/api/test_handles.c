@@ -90,7 +90,7 @@ END_TEST
 
 START_TEST(test_nothing_and_null)
 {
-    rondo_handle nothing = {0};
+    rondo_handle nothing = { 0 };
     rondo_handle_cancel(NULL);
     rondo_handle_cancel(&nothing);
     ck_assert(!rondo_handle_cancelled(NULL));

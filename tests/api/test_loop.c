@@ -35,12 +35,12 @@ static void stop(void *context)
 
 static uint64_t passes(void)
 {
-    rondo_loop_metrics metrics = {.size = sizeof metrics};
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
     ck_assert_int_eq(rondo_loop_get_metrics(loop, &metrics), 0);
     return metrics.passes;
 }
 
-/* --- passes --------------------------------------------------------------------------------------- */
+/* --- passes ----------------------------------------------------------------------------------- */
 
 static int countdown;
 
@@ -123,7 +123,7 @@ END_TEST
 
 static uint64_t sleeps(void)
 {
-    rondo_loop_metrics metrics = {.size = sizeof metrics};
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
     rondo_loop_get_metrics(loop, &metrics);
     return metrics.waits;
 }
@@ -176,7 +176,7 @@ START_TEST(test_sleeps_for_ever_without_timers)
 }
 END_TEST
 
-/* --- stopping ------------------------------------------------------------------------------------- */
+/* --- stopping --------------------------------------------------------------------------------- */
 
 START_TEST(test_stop_before_run)
 {
@@ -275,7 +275,7 @@ START_TEST(test_runs_again)
 }
 END_TEST
 
-/* --- wrong states ----------------------------------------------------------------------------------- */
+/* --- wrong states ----------------------------------------------------------------------------- */
 
 static rondo_loop *other;
 
@@ -304,7 +304,7 @@ START_TEST(test_nested_runs)
 {
     begin();
     other = support_loop();
-    soon(run_inside, NULL); /* RUN-14 */
+    soon(run_inside, NULL);       /* RUN-14 */
     soon(run_other_inside, NULL); /* RUN-15 */
     soon(trace_word, "rest");
     support_run_passes(loop, 2);

@@ -33,7 +33,7 @@ static void say_when_read(net_conn *conn, const void *data, size_t length)
 START_TEST(test_order_of_a_pass)
 {
     begin();
-    net_conn conn = {.on_data = say_when_read};
+    net_conn conn = { .on_data = say_when_read };
     rondo_socket peer = net_open(loop, &conn);
     support_run_passes(loop, 4);
     peer_send_text(peer, "x");
@@ -51,7 +51,7 @@ END_TEST
 START_TEST(test_requeueing_starves_no_input)
 {
     begin();
-    net_conn conn = {.on_data = say_when_read, .context = &conn};
+    net_conn conn = { .on_data = say_when_read, .context = &conn };
     rondo_socket peer = net_open(loop, &conn);
     int left = 1000000;
     ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, requeue, &left), 0);
@@ -71,7 +71,7 @@ END_TEST
 START_TEST(test_input_of_the_last_pass_comes_once)
 {
     begin();
-    net_conn conn = {.on_data = say_when_read, .context = &conn};
+    net_conn conn = { .on_data = say_when_read, .context = &conn };
     rondo_socket peer = net_open(loop, &conn);
     peer_send_text(peer, "abc");
     support_run(loop); /* stopped by the callback itself */
@@ -87,7 +87,7 @@ START_TEST(test_input_of_the_last_pass_comes_once)
 }
 END_TEST
 
-/* --- errors ------------------------------------------------------------------------------------------------ */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static void fail_reading(net_conn *conn, const void *data, size_t length)
 {
@@ -100,7 +100,7 @@ static void fail_reading(net_conn *conn, const void *data, size_t length)
 START_TEST(test_errors_of_transports)
 {
     begin();
-    net_conn conn = {0}, failing = {.on_data = fail_reading};
+    net_conn conn = { 0 }, failing = { .on_data = fail_reading };
     rondo_socket peer = net_open_tcp(loop, &conn);
     peer_reset(peer);
     run_until(loop, conn.losts == 1);
@@ -109,7 +109,8 @@ START_TEST(test_errors_of_transports)
     net_conn_end(&conn);
     peer = net_open(loop, &failing);
     peer_send_text(peer, "x");
-    run_until(loop, support_reports() == 1); /* ERR-10: others are reported too, ERR-04: with what they belong to */
+    run_until(loop,
+              support_reports() == 1); /* ERR-10: others are reported too, ERR-04: with what they belong to */
     const support_report *report = support_report_at(0);
     ck_assert_int_eq(report->context.error, RONDO_EUSER - 2);
     ck_assert_str_eq(report->error_message, "unreadable");
@@ -121,7 +122,7 @@ START_TEST(test_errors_of_transports)
 }
 END_TEST
 
-/* --- closing ----------------------------------------------------------------------------------------------- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 static void count_lost(net_conn *conn, int error)
 {
@@ -134,7 +135,7 @@ START_TEST(test_close_with_operations_in_flight)
 {
     size_t before = peer_descriptors();
     begin();
-    net_conn conns[8] = {{.on_lost = count_lost}};
+    net_conn conns[8] = { { .on_lost = count_lost } };
     rondo_socket peers[8];
     for (int i = 0; i < 8; i++) {
         conns[i].on_lost = count_lost;

@@ -25,7 +25,7 @@ static int say(void *word)
     return 0;
 }
 
-/* --- starting -------------------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 START_TEST(test_start)
 {
@@ -54,7 +54,7 @@ START_TEST(test_bad_arguments)
     ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
     ck_assert_ptr_null(rondo_create_task(NULL, say, NULL));
     ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
-    rondo_task_options options = {0};
+    rondo_task_options options = { 0 };
     ck_assert_ptr_null(rondo_task_new(loop, &options, say, NULL));
     ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
     support_run_passes(loop, 1);
@@ -88,7 +88,7 @@ static int check_current(void *context)
 START_TEST(test_names_and_current)
 {
     loop = support_loop();
-    rondo_task_options options = {.size = sizeof options, .name = "worker"};
+    rondo_task_options options = { .size = sizeof options, .name = "worker" };
     expected_current = rondo_task_new(loop, &options, check_current, "worker");
     ck_assert_int_eq(rondo_loop_run_until_complete(loop, expected_current, NULL), 0);
     expected_current = rondo_create_task(loop, check_current, "task");
@@ -98,7 +98,7 @@ START_TEST(test_names_and_current)
 }
 END_TEST
 
-/* --- the factory ------------------------------------------------------------------------------------------ */
+/* --- the factory ------------------------------------------------------------------------------ */
 
 static rondo_future *made;
 
@@ -179,7 +179,7 @@ START_TEST(test_failing_factory_is_no_callback_failure)
 }
 END_TEST
 
-/* --- awaiting ----------------------------------------------------------------------------------------------- */
+/* --- awaiting --------------------------------------------------------------------------------- */
 
 static rondo_future *shared;
 
@@ -196,7 +196,7 @@ START_TEST(test_waiters_in_order)
 {
     loop = support_loop();
     shared = rondo_future_new(loop);
-    rondo_task *tasks[] = {start(await_shared, "a"), start(await_shared, "b"), start(await_shared, "c")};
+    rondo_task *tasks[] = { start(await_shared, "a"), start(await_shared, "b"), start(await_shared, "c") };
     support_run_passes(loop, 1);
     trace_is("a1 b1 c1");
     ck_assert_int_eq(rondo_future_set_result(shared, "v"), 0);
@@ -315,7 +315,7 @@ START_TEST(test_giving_way)
 }
 END_TEST
 
-/* --- misuse --------------------------------------------------------------------------------------------------- */
+/* --- misuse ----------------------------------------------------------------------------------- */
 
 static rondo_loop *other_loop;
 
@@ -405,7 +405,7 @@ START_TEST(test_handler_inside_a_task_cannot_give_way)
 }
 END_TEST
 
-/* --- stacks ------------------------------------------------------------------------------------------------------ */
+/* --- stacks ----------------------------------------------------------------------------------- */
 
 static int recurse(int depth)
 {
@@ -424,7 +424,7 @@ START_TEST(test_stacks)
 {
     loop = support_loop();
     ck_assert_int_eq(run(go_deep, (void *) 40), 41); /* within the default of 64 KiB */
-    rondo_task_options options = {.size = sizeof options, .stack_size = 2 * 1024 * 1024};
+    rondo_task_options options = { .size = sizeof options, .stack_size = 2 * 1024 * 1024 };
     rondo_task *task = rondo_task_new(loop, &options, go_deep, (void *) 1000);
     ck_assert_int_eq(rondo_loop_run_until_complete(loop, task, NULL), 1001);
     support_loop_end(loop);

@@ -79,7 +79,7 @@ START_TEST(test_own_thread_shares_the_queue)
 }
 END_TEST
 
-/* --- many threads ----------------------------------------------------------------------------------- */
+/* --- many threads ----------------------------------------------------------------------------- */
 
 enum { SENDERS = 4, LETTERS = 5000 };
 
@@ -112,7 +112,7 @@ static void send_many(void *context)
     struct sender *sender = context;
     for (int i = 0; i < LETTERS; i++) {
         struct letter *letter = &letters[sender->number][i];
-        *letter = (struct letter){sender, i};
+        *letter = (struct letter){ sender, i };
         safe(receive, letter);
     }
 }
@@ -123,7 +123,7 @@ START_TEST(test_many_threads)
     received = 0;
     support_thread *threads[SENDERS];
     for (int i = 0; i < SENDERS; i++) {
-        senders[i] = (struct sender){0, i};
+        senders[i] = (struct sender){ 0, i };
         threads[i] = support_thread_start(send_many, &senders[i]);
     }
     support_run(loop); /* CALL-08: every one arrives, GEN-03 */
@@ -162,8 +162,8 @@ static void play(void *context)
 
 START_TEST(test_ping_pong_of_two_loops)
 {
-    struct table left = {.here = support_loop()};
-    struct table right = {.here = support_loop(), .there = &left};
+    struct table left = { .here = support_loop() };
+    struct table right = { .here = support_loop(), .there = &left };
     left.there = &right;
     support_thread *thread = support_thread_start(play, &right);
     ck_assert_int_eq(rondo_loop_call_soon(left.here, NULL, hit, &left), 0);
@@ -188,12 +188,12 @@ START_TEST(test_wakes_merge_and_are_emptied)
 {
     loop = support_loop();
     counted = 0;
-    /* CALL-08, CALL-09: a flood before a run, more than a pipe holds, leaves nothing that keeps the loop awake */
+    /* CALL-08, CALL-09: a flood before a run, more than a pipe holds, leaves nothing that keeps it awake */
     for (int i = 0; i < 100000; i++)
         safe(count, NULL);
     support_run_passes(loop, 1);
     ck_assert_int_eq(counted, 100000);
-    rondo_loop_metrics before = {.size = sizeof before}, after = {.size = sizeof after};
+    rondo_loop_metrics before = { .size = sizeof before }, after = { .size = sizeof after };
     support_run_passes(loop, 2);
     rondo_loop_get_metrics(loop, &before);
     ck_assert_int_eq(rondo_loop_call_later(loop, RONDO_MS(30), NULL, stop, NULL), 0);
@@ -204,7 +204,7 @@ START_TEST(test_wakes_merge_and_are_emptied)
 }
 END_TEST
 
-/* --- close and handles -------------------------------------------------------------------------------- */
+/* --- close and handles ------------------------------------------------------------------------ */
 
 static atomic_int refused, accepted;
 
@@ -276,7 +276,9 @@ struct errand {
 static void send_errand(void *context)
 {
     struct errand *errand = context;
-    rondo_call call = {.size = sizeof call, .callback = trace_word, .context = "errand", .destroy = trace_word};
+    rondo_call call = {
+        .size = sizeof call, .callback = trace_word, .context = "errand", .destroy = trace_word
+    };
     ck_assert_int_eq(rondo_loop_call_threadsafe(loop, &call, &errand->handle), 0);
     support_gate_open(errand->sent);
 }
@@ -284,7 +286,7 @@ static void send_errand(void *context)
 START_TEST(test_cancel_what_another_thread_sent)
 {
     loop = support_loop();
-    struct errand errand = {.sent = support_gate_new()};
+    struct errand errand = { .sent = support_gate_new() };
     support_thread *thread = support_thread_start(send_errand, &errand);
     support_gate_wait(errand.sent);
     rondo_handle_cancel(&errand.handle);

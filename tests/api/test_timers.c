@@ -20,7 +20,7 @@ static rondo_handle later(rondo_ns delay, rondo_callback *callback, void *contex
     return handle;
 }
 
-/* --- the clock --------------------------------------------------------------------------------------- */
+/* --- the clock -------------------------------------------------------------------------------- */
 
 static void watch_the_clock(void *context)
 {
@@ -102,11 +102,11 @@ static void check_alarm(void *context)
 START_TEST(test_never_early)
 {
     loop = support_loop();
-    struct alarm_check check = {rondo_loop_time(loop), 200};
+    struct alarm_check check = { rondo_loop_time(loop), 200 };
     later(0, check_alarm, &check);
     support_run(loop);
     /* TIM-07: waits are rounded up, so each timer cost a few passes, not a storm */
-    rondo_loop_metrics metrics = {.size = sizeof metrics};
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
     rondo_loop_get_metrics(loop, &metrics);
     ck_assert_uint_le(metrics.passes, 200 * 4);
     ck_assert_uint_ge(metrics.timers, 200);
@@ -114,7 +114,7 @@ START_TEST(test_never_early)
 }
 END_TEST
 
-/* --- order ------------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 START_TEST(test_order)
 {
@@ -187,7 +187,7 @@ START_TEST(test_many_in_order)
     loop = support_virtual_loop();
     unsigned state = 42;
     static rondo_handle handles[MANY];
-    bool is_cancelled[MANY] = {false};
+    bool is_cancelled[MANY] = { false };
     int expected = MANY;
     rondo_ns start = rondo_loop_time(loop);
     for (int i = 0; i < MANY; i++) {
@@ -231,12 +231,12 @@ START_TEST(test_equal_deadlines)
 }
 END_TEST
 
-/* --- far away ------------------------------------------------------------------------------------------- */
+/* --- far away --------------------------------------------------------------------------------- */
 
 START_TEST(test_any_delay)
 {
     loop = support_virtual_loop();
-    rondo_ns delays[] = {RONDO_FOREVER, RONDO_FOREVER - 1, RONDO_S(86400) * 365 * 200, RONDO_S(86400) + 1};
+    rondo_ns delays[] = { RONDO_FOREVER, RONDO_FOREVER - 1, RONDO_S(86400) * 365 * 200, RONDO_S(86400) + 1 };
     rondo_handle handles[4];
     for (int i = 0; i < 4; i++)
         handles[i] = later(delays[i], trace_word, "never"); /* TIM-14 */
@@ -262,7 +262,7 @@ START_TEST(test_cancelled_timer_wakes_nothing)
     rondo_handle head = later(RONDO_MS(5), trace_word, "never");
     later(RONDO_MS(40), stop, NULL);
     rondo_handle_cancel(&head);
-    rondo_loop_metrics metrics = {.size = sizeof metrics};
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
     support_run(loop);
     rondo_loop_get_metrics(loop, &metrics);
     ck_assert_uint_le(metrics.waits, 2); /* TIM-16: it slept through */
@@ -310,7 +310,7 @@ START_TEST(test_cancel_in_the_same_pass)
 }
 END_TEST
 
-/* --- rearm ------------------------------------------------------------------------------------------------ */
+/* --- rearm ------------------------------------------------------------------------------------ */
 
 START_TEST(test_rearm)
 {
@@ -330,7 +330,7 @@ START_TEST(test_rearm)
     trace_is("b c a");
     rondo_handle soon;
     ck_assert_int_eq(rondo_loop_call_soon(loop, &soon, trace_word, "x"), 0);
-    rondo_handle nothing = {0};
+    rondo_handle nothing = { 0 };
     ck_assert_int_eq(rondo_handle_rearm(&a, now), RONDO_EINVALIDSTATE);
     ck_assert_int_eq(rondo_handle_rearm(&soon, now), RONDO_EINVALIDSTATE);
     ck_assert_int_eq(rondo_handle_rearm(&nothing, now), RONDO_EINVALIDSTATE);

@@ -61,7 +61,7 @@ START_TEST(test_error)
     ck_assert_int_eq(rondo_future_set_error(subject, RONDO_EUSER - 3, "no such luck"), 0);
     void *value = &value;
     ck_assert_int_eq(until(&value), RONDO_EUSER - 3); /* RUN-17 */
-    ck_assert_ptr_eq(value, &value); /* untouched on failure */
+    ck_assert_ptr_eq(value, &value);                  /* untouched on failure */
     ck_assert_str_eq(rondo_last_error_message(), "no such luck");
     end();
 }
@@ -222,7 +222,8 @@ static int interrupted(void *context)
 START_TEST(test_tasks)
 {
     begin();
-    ck_assert_int_eq(rondo_loop_run_until_complete(loop, rondo_create_task(loop, answer, NULL), NULL), 42); /* RUN-18 */
+    ck_assert_int_eq(rondo_loop_run_until_complete(loop, rondo_create_task(loop, answer, NULL), NULL),
+                     42); /* RUN-18 */
     trace_is("body");
     /* RUN-23: an interrupt out of a task ends the run, is in the task and needs no report */
     rondo_task *task = rondo_create_task(loop, interrupted, NULL);

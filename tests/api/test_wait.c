@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sleep, gather and wait. The order of events in many more combinations is compared with asyncio's by tests/oracle. */
+/* sleep, gather and wait. The order of events in many more combinations is compared with asyncio's by
+ * tests/oracle. */
 #include <string.h>
 
 #include "support.h"
@@ -33,7 +34,7 @@ static int run(rondo_coroutine *coroutine, void *context)
     return until(rondo_create_task(loop, coroutine, context));
 }
 
-/* --- sleep -------------------------------------------------------------------------------------------------- */
+/* --- sleep ------------------------------------------------------------------------------------ */
 
 static int sleep_for(void *context)
 {
@@ -51,7 +52,7 @@ START_TEST(test_sleep)
     rondo_ns span = RONDO_MS(5);
     ck_assert_int_eq(run(sleep_for, &span), 0); /* WAI-01 */
     trace_is("slept");
-    rondo_ns spans[] = {0, -1, INT64_MIN};
+    rondo_ns spans[] = { 0, -1, INT64_MIN };
     for (int i = 0; i < 3; i++) {
         rondo_task *task = rondo_create_task(loop, sleep_for, &spans[i]);
         support_run_passes(loop, 1);
@@ -92,7 +93,7 @@ START_TEST(test_cancelled_sleep_has_no_timer)
     ck_assert_int_eq(rondo_future_result(sleep, NULL), RONDO_ECANCELLED);
     ck_assert_int_eq(rondo_loop_call_later(loop, RONDO_MS(30), NULL, stop, NULL), 0);
     support_run(loop);
-    rondo_loop_metrics metrics = {.size = sizeof metrics};
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
     rondo_loop_get_metrics(loop, &metrics);
     ck_assert_uint_eq(metrics.timers, 1); /* WAI-01: theirs are gone */
     rondo_future_unref(sleep);
@@ -100,13 +101,13 @@ START_TEST(test_cancelled_sleep_has_no_timer)
 }
 END_TEST
 
-/* --- gather ------------------------------------------------------------------------------------------------- */
+/* --- gather ----------------------------------------------------------------------------------- */
 
 START_TEST(test_gather_order)
 {
     begin();
     rondo_outcome outcomes[MEMBERS + 1];
-    rondo_future *given[] = {members[2], members[0], members[1], members[2]};
+    rondo_future *given[] = { members[2], members[0], members[1], members[2] };
     rondo_future *gathered = rondo_gather(loop, given, 4, false, outcomes);
     rondo_future_set_result(members[0], "zero");
     rondo_future_set_result(members[1], "one");
@@ -114,7 +115,7 @@ START_TEST(test_gather_order)
     ck_assert(!rondo_future_done(gathered));
     rondo_future_set_result(members[2], "two");
     ck_assert_int_eq(until(gathered), 0);
-    const char *expected[] = {"two", "zero", "one", "two"}; /* WAI-07: by argument, repeated ones twice */
+    const char *expected[] = { "two", "zero", "one", "two" }; /* WAI-07: by argument, repeated ones twice */
     for (int i = 0; i < 4; i++) {
         ck_assert_int_eq(outcomes[i].code, 0);
         ck_assert_str_eq(outcomes[i].value, expected[i]);
@@ -206,7 +207,7 @@ START_TEST(test_gather_cancelled)
     for (int return_errors = 0; return_errors < 2; return_errors++) {
         begin();
         rondo_task *slow = rondo_create_task(loop, slow_to_end, &members[0]);
-        rondo_future *given[] = {slow, members[1]};
+        rondo_future *given[] = { slow, members[1] };
         rondo_future *gathered = rondo_gather(loop, given, 2, return_errors, NULL);
         support_run_passes(loop, 1);
         ck_assert(rondo_future_cancel(gathered)); /* WAI-10 */
@@ -252,10 +253,10 @@ START_TEST(test_gather_bad_arguments)
 {
     begin();
     rondo_loop *other = support_loop();
-    rondo_future *mixed[] = {members[0], rondo_future_new(other)};
+    rondo_future *mixed[] = { members[0], rondo_future_new(other) };
     ck_assert_ptr_null(rondo_gather(loop, mixed, 2, false, NULL));
     ck_assert_int_eq(rondo_last_error(), RONDO_EOTHERLOOP); /* WAI-13 */
-    rondo_future *holes[] = {members[0], NULL};
+    rondo_future *holes[] = { members[0], NULL };
     ck_assert_ptr_null(rondo_gather(loop, holes, 2, false, NULL));
     ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
     ck_assert_ptr_null(rondo_gather(loop, NULL, 2, false, NULL));
@@ -270,7 +271,7 @@ START_TEST(test_gather_bad_arguments)
 }
 END_TEST
 
-/* --- wait --------------------------------------------------------------------------------------------------- */
+/* --- wait ------------------------------------------------------------------------------------- */
 
 struct wait_case {
     rondo_wait_until until;
@@ -289,7 +290,7 @@ static int wait_for_members(void *context)
 START_TEST(test_wait_all)
 {
     begin();
-    struct wait_case wait = {RONDO_WAIT_ALL, RONDO_FOREVER, 0};
+    struct wait_case wait = { RONDO_WAIT_ALL, RONDO_FOREVER, 0 };
     rondo_task *task = rondo_create_task(loop, wait_for_members, &wait);
     for (int i = 0; i < MEMBERS; i++) {
         support_run_passes(loop, 4);
@@ -309,7 +310,7 @@ END_TEST
 START_TEST(test_wait_first)
 {
     begin();
-    struct wait_case wait = {RONDO_WAIT_FIRST, RONDO_FOREVER, 0};
+    struct wait_case wait = { RONDO_WAIT_FIRST, RONDO_FOREVER, 0 };
     rondo_task *task = rondo_create_task(loop, wait_for_members, &wait);
     support_run_passes(loop, 2);
     rondo_future_set_result(members[2], NULL);
@@ -325,7 +326,7 @@ END_TEST
 START_TEST(test_wait_first_failure)
 {
     begin();
-    struct wait_case wait = {RONDO_WAIT_FIRST_FAILURE, RONDO_FOREVER, 0};
+    struct wait_case wait = { RONDO_WAIT_FIRST_FAILURE, RONDO_FOREVER, 0 };
     rondo_task *task = rondo_create_task(loop, wait_for_members, &wait);
     support_run_passes(loop, 2);
     rondo_future_cancel(members[0]); /* WAI-04: no failure */
@@ -342,7 +343,7 @@ END_TEST
 START_TEST(test_wait_timeout)
 {
     begin();
-    struct wait_case wait = {RONDO_WAIT_ALL, RONDO_MS(3), 0};
+    struct wait_case wait = { RONDO_WAIT_ALL, RONDO_MS(3), 0 };
     rondo_future_set_result(members[0], NULL);
     ck_assert_int_eq(run(wait_for_members, &wait), 1); /* WAI-03: no error, nothing cancelled */
     ck_assert(!rondo_future_done(members[1]));
@@ -358,7 +359,7 @@ END_TEST
 START_TEST(test_wait_cancelled)
 {
     begin();
-    struct wait_case wait = {RONDO_WAIT_ALL, RONDO_S(100), 0};
+    struct wait_case wait = { RONDO_WAIT_ALL, RONDO_S(100), 0 };
     rondo_task *task = rondo_create_task(loop, wait_for_members, &wait);
     support_run_passes(loop, 2);
     ck_assert(rondo_future_cancel(task));
@@ -375,7 +376,7 @@ END_TEST
 static int wait_for_repeated(void *context)
 {
     (void) context;
-    rondo_future *twice[] = {members[0], members[0], members[1]};
+    rondo_future *twice[] = { members[0], members[0], members[1] };
     return rondo_await(rondo_wait(loop, twice, 3, RONDO_FOREVER, RONDO_WAIT_ALL), NULL);
 }
 
@@ -392,7 +393,7 @@ START_TEST(test_wait_arguments)
     ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
     ck_assert_ptr_null(rondo_wait(loop, &foreign, 1, RONDO_FOREVER, RONDO_WAIT_ALL));
     ck_assert_int_eq(rondo_last_error(), RONDO_EOTHERLOOP);
-    rondo_future *holes[] = {members[0], NULL};
+    rondo_future *holes[] = { members[0], NULL };
     ck_assert_ptr_null(rondo_wait(loop, holes, 2, RONDO_FOREVER, RONDO_WAIT_ALL));
     ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
     rondo_future_set_result(members[0], NULL);

@@ -28,7 +28,7 @@ static int run(rondo_coroutine *coroutine, void *context)
     return until(rondo_create_task(loop, coroutine, context));
 }
 
-/* --- wait_for ------------------------------------------------------------------------------------------------ */
+/* --- wait_for --------------------------------------------------------------------------------- */
 
 static int wait_for_subject(void *context)
 {
@@ -140,7 +140,8 @@ static int wait_for_refusal(void *context)
 START_TEST(test_refused_cancellation)
 {
     begin();
-    struct refusal value = {9, RONDO_MS(1)}, error = {RONDO_EUSER - 3, 0}, obeys = {RONDO_ECANCELLED, RONDO_MS(2)};
+    struct refusal value = { 9, RONDO_MS(1) }, error = { RONDO_EUSER - 3, 0 },
+                   obeys = { RONDO_ECANCELLED, RONDO_MS(2) };
     ck_assert_int_eq(run(wait_for_refusal, &value), 9);               /* WAI-15: the value is not lost */
     ck_assert_int_eq(run(wait_for_refusal, &error), RONDO_EUSER - 3); /* WAI-15 */
     ck_assert_int_eq(run(wait_for_refusal, &obeys), RONDO_ETIMEDOUT); /* WAI-14: after it has really ended */
@@ -152,7 +153,7 @@ END_TEST
 START_TEST(test_cancelled)
 {
     begin();
-    struct refusal obeys = {RONDO_ECANCELLED, RONDO_MS(2)};
+    struct refusal obeys = { RONDO_ECANCELLED, RONDO_MS(2) };
     rondo_task *inner = rondo_create_task(loop, refuse, &obeys);
     subject = (rondo_future_unref(subject), rondo_future_ref(inner));
     limit = RONDO_S(100);
@@ -224,7 +225,7 @@ START_TEST(test_makes_no_tasks)
 }
 END_TEST
 
-/* --- shield ---------------------------------------------------------------------------------------------------- */
+/* --- shield ----------------------------------------------------------------------------------- */
 
 static int await_shield(void *context)
 {
@@ -287,7 +288,7 @@ START_TEST(test_shield_after_cancel_sees_the_error)
 }
 END_TEST
 
-/* --- timeout --------------------------------------------------------------------------------------------------- */
+/* --- timeout ---------------------------------------------------------------------------------- */
 
 struct stretch {
     rondo_ns limit;
@@ -312,16 +313,16 @@ static int limited(void *context)
 START_TEST(test_timeout)
 {
     begin();
-    struct stretch in_time = {.limit = RONDO_S(100), .work = RONDO_MS(1)};
-    struct stretch late = {.limit = RONDO_MS(1), .work = RONDO_S(100)};
-    struct stretch unlimited = {.limit = RONDO_FOREVER, .work = RONDO_MS(1)};
-    struct stretch expired = {.limit = -1, .work = RONDO_MS(1)};
+    struct stretch in_time = { .limit = RONDO_S(100), .work = RONDO_MS(1) };
+    struct stretch late = { .limit = RONDO_MS(1), .work = RONDO_S(100) };
+    struct stretch unlimited = { .limit = RONDO_FOREVER, .work = RONDO_MS(1) };
+    struct stretch expired = { .limit = -1, .work = RONDO_MS(1) };
     ck_assert_int_eq(run(limited, &in_time), 0);
     ck_assert_int_eq(run(limited, &late), RONDO_ETIMEDOUT);
     ck_assert_int_eq(run(limited, &unlimited), 0);
     ck_assert_int_eq(run(limited, &expired), RONDO_ETIMEDOUT);
     ck_assert_uint_eq(late.cancelling, 0);
-    struct stretch outside = {.limit = RONDO_S(100), .work = RONDO_S(100)};
+    struct stretch outside = { .limit = RONDO_S(100), .work = RONDO_S(100) };
     rondo_task *task = rondo_create_task(loop, limited, &outside);
     support_run_passes(loop, 1);
     rondo_future_cancel(task); /* a cancellation from outside stays one */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Every allocation fails once.
  *
- * Each walk is a small program that uses the core and stands any RONDO_ENOMEM. It is run with its first allocation
- * failing, then with its second, and so on until none fails any more; and again with everything failing
+ * Each walk is a small program that uses the core and stands any RONDO_ENOMEM. It is run with its first
+ * allocation failing, then with its second, and so on until none fails any more; and again with everything failing
  * from the nth one on. Whatever happens it must not crash, leak or hang, and what fails says RONDO_ENOMEM. */
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static void stop(void *context)
     rondo_loop_stop(loop);
 }
 
-/* --- walks ------------------------------------------------------------------------------------------------- */
+/* --- walks ------------------------------------------------------------------------------------ */
 
 static void walk_loop(void)
 {
@@ -73,8 +73,8 @@ static void walk_calls(void)
     if (!make_loop())
         return;
     int called = 0, expected = 0, released = 0;
-    rondo_call call = {.size = sizeof call, .callback = count, .context = &called, .destroy = NULL};
-    rondo_call kept = {.size = sizeof kept, .callback = count, .context = &released, .destroy = count};
+    rondo_call call = { .size = sizeof call, .callback = count, .context = &called, .destroy = NULL };
+    rondo_call kept = { .size = sizeof kept, .callback = count, .context = &released, .destroy = count };
     for (int i = 0; i < 600; i++)
         expected += good(rondo_loop_call_soon(loop, NULL, count, &called));
     for (int i = 0; i < 600; i++)
@@ -95,7 +95,7 @@ static void walk_timers(void)
     int called = 0, expected = 0;
     rondo_ns now = rondo_loop_time(loop);
     for (int i = 0; i < 500; i++) {
-        rondo_handle handle = {0};
+        rondo_handle handle = { 0 };
         bool taken = good(rondo_loop_call_at(loop, now - i % 7, &handle, count, &called));
         if (taken && i % 5 == 0)
             rondo_handle_cancel(&handle);
@@ -222,7 +222,8 @@ static void walk_wait(void)
     rondo_task *tasks[MEMBERS];
     if (make_members(tasks)) {
         good(rondo_loop_run_until_complete(loop, rondo_create_task(loop, wait_in_a_task, tasks), NULL));
-        good(rondo_loop_run_until_complete(loop, rondo_wait(loop, tasks, MEMBERS, 1, RONDO_WAIT_FIRST), NULL));
+        good(
+            rondo_loop_run_until_complete(loop, rondo_wait(loop, tasks, MEMBERS, 1, RONDO_WAIT_FIRST), NULL));
     }
     drop_members(tasks);
     end_loop();
@@ -314,7 +315,7 @@ static void walk_run(void)
     support_reports();
 }
 
-/* --- the driver ---------------------------------------------------------------------------------------------- */
+/* --- the driver ------------------------------------------------------------------------------- */
 
 enum { LONGEST_WALK = 500 };
 
@@ -326,7 +327,8 @@ static void walk_with(void (*walk)(void), void (*plan)(size_t nth), const char *
         walk();
         bool failed = support_has_failed();
         support_fail_nth(0);
-        ck_assert_msg(support_blocks() == 0, "%zu blocks are left when allocation %zu %s", support_blocks(), nth, how);
+        ck_assert_msg(support_blocks() == 0, "%zu blocks are left when allocation %zu %s", support_blocks(),
+                      nth, how);
         support_reports();
         support_reports_clear();
         support_log_lines(NULL);
@@ -336,18 +338,18 @@ static void walk_with(void (*walk)(void), void (*plan)(size_t nth), const char *
     }
 }
 
-#define WALK(name)                                                                                 \
-    START_TEST(test_##name)                                                                        \
-    {                                                                                              \
-        walk_with(walk_##name, support_fail_nth, "fails");                                         \
-    }                                                                                              \
+#define WALK(name)                                         \
+    START_TEST(test_##name)                                \
+    {                                                      \
+        walk_with(walk_##name, support_fail_nth, "fails"); \
+    }                                                      \
     END_TEST
 
-#define WALK_ON(name)                                                                              \
-    START_TEST(test_##name##_from)                                                                 \
-    {                                                                                              \
-        walk_with(walk_##name, support_fail_from, "and all later ones fail");                      \
-    }                                                                                              \
+#define WALK_ON(name)                                                         \
+    START_TEST(test_##name##_from)                                            \
+    {                                                                         \
+        walk_with(walk_##name, support_fail_from, "and all later ones fail"); \
+    }                                                                         \
     END_TEST
 
 /* X(name): walks that stand both kinds of shortage. */
@@ -357,8 +359,8 @@ WALKS(WALK)
 WALKS(WALK_ON)
 WALK(threads)
 
-#define ADD(name)                                                                                  \
-    tcase_add_test(tcase, test_##name);                                                            \
+#define ADD(name)                       \
+    tcase_add_test(tcase, test_##name); \
     tcase_add_test(tcase, test_##name##_from);
 
 static void add_cases(Suite *suite)

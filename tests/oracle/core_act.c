@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the statements of a scenario do; core_trace.py has a method for each of the same name.
  *
- * A statement returns GO_ON, or how the body ends. A name that is not there is traced and the statement skipped. */
+ * A statement returns GO_ON, or how the body ends. A name that is not there is traced and the statement
+ * skipped. */
 #include "core_trace.h"
 
 #include <stdio.h>
@@ -50,7 +51,7 @@ static struct thing *keep_future(const char *name, rondo_future *future)
     return thing;
 }
 
-/* --- calls and timers --------------------------------------------------------------------------- */
+/* --- calls and timers ------------------------------------------------------------------------- */
 
 static int act_say(char *const *arguments)
 {
@@ -68,7 +69,8 @@ static int act_soon(char *const *arguments)
 static int act_safe(char *const *arguments)
 {
     rondo_handle handle;
-    int rc = rondo_loop_call_soon_threadsafe(player_loop, &handle, call_body, (void *) player_body(arguments[0]));
+    int rc =
+        rondo_loop_call_soon_threadsafe(player_loop, &handle, call_body, (void *) player_body(arguments[0]));
     return keep_handle("safe", rc, arguments[1], handle);
 }
 
@@ -76,7 +78,8 @@ static int act_later(char *const *arguments)
 {
     rondo_handle handle;
     rondo_ns delay = player_delay(atoi(arguments[0]));
-    int rc = rondo_loop_call_later(player_loop, delay, &handle, call_body, (void *) player_body(arguments[1]));
+    int rc =
+        rondo_loop_call_later(player_loop, delay, &handle, call_body, (void *) player_body(arguments[1]));
     return keep_handle("later", rc, arguments[2], handle);
 }
 
@@ -104,7 +107,7 @@ static int act_dropped(char *const *arguments)
     return GO_ON;
 }
 
-/* --- futures and tasks -------------------------------------------------------------------------- */
+/* --- futures and tasks ------------------------------------------------------------------------ */
 
 static int act_fut(char *const *arguments)
 {
@@ -166,8 +169,8 @@ static int act_off(char *const *arguments)
 
 static int gather(char *const *arguments, bool return_errors)
 {
-    struct thing *members[MAX_MEMBERS] = {NULL};
-    rondo_future *futures[MAX_MEMBERS] = {NULL};
+    struct thing *members[MAX_MEMBERS] = { NULL };
+    rondo_future *futures[MAX_MEMBERS] = { NULL };
     size_t count = 0;
     for (; arguments[count + 1]; count++) {
         members[count] = player_find(arguments[count + 1]);
@@ -234,7 +237,7 @@ static int act_uncancel(char *const *arguments)
     return GO_ON;
 }
 
-/* --- the loop ------------------------------------------------------------------------------------ */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 static int act_time(char *const *arguments)
 {
@@ -333,22 +336,38 @@ static const struct verb {
     const char *name;
     act_fn *act;
 } verbs[] = {
-    {"at", act_at},         {"cancelling", act_cancelling},
-    {"close", act_close},   {"current", act_current},
-    {"drop", act_drop},     {"dropped", act_dropped},
-    {"fail", act_fail},     {"fut", act_fut},
-    {"gather", act_gather}, {"gatherx", act_gatherx},
-    {"interrupt", act_interrupt}, {"kill", act_kill},
-    {"later", act_later},   {"off", act_off},
-    {"on", act_on},         {"pass", act_pass},
-    {"raise", act_raise},   {"return", act_return},
-    {"run", act_run},       {"running", act_running},
-    {"runs", act_runs},     {"safe", act_safe},
-    {"say", act_say},       {"set", act_set},
-    {"shield", act_shield}, {"show", act_show},
-    {"soon", act_soon},     {"stop", act_stop},
-    {"task", act_task},     {"time", act_time},
-    {"uncancel", act_uncancel}, {"until", act_until},
+    { "at", act_at },
+    { "cancelling", act_cancelling },
+    { "close", act_close },
+    { "current", act_current },
+    { "drop", act_drop },
+    { "dropped", act_dropped },
+    { "fail", act_fail },
+    { "fut", act_fut },
+    { "gather", act_gather },
+    { "gatherx", act_gatherx },
+    { "interrupt", act_interrupt },
+    { "kill", act_kill },
+    { "later", act_later },
+    { "off", act_off },
+    { "on", act_on },
+    { "pass", act_pass },
+    { "raise", act_raise },
+    { "return", act_return },
+    { "run", act_run },
+    { "running", act_running },
+    { "runs", act_runs },
+    { "safe", act_safe },
+    { "say", act_say },
+    { "set", act_set },
+    { "shield", act_shield },
+    { "show", act_show },
+    { "soon", act_soon },
+    { "stop", act_stop },
+    { "task", act_task },
+    { "time", act_time },
+    { "uncancel", act_uncancel },
+    { "until", act_until },
 };
 
 int player_act(char *const *words)

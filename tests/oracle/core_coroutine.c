@@ -63,7 +63,7 @@ static int wait_wait(char *const *arguments)
     rondo_wait_until until = strcmp(arguments[1], "all") == 0     ? RONDO_WAIT_ALL
                              : strcmp(arguments[1], "first") == 0 ? RONDO_WAIT_FIRST
                                                                   : RONDO_WAIT_FIRST_FAILURE;
-    rondo_future *futures[MAX_MEMBERS] = {NULL};
+    rondo_future *futures[MAX_MEMBERS] = { NULL };
     size_t count = 0;
     for (; arguments[count + 2]; count++) {
         struct thing *thing = player_find(arguments[count + 2]);
@@ -111,8 +111,9 @@ static const struct {
     const char *name;
     int (*wait)(char *const *arguments);
 } waits[] = {
-    {"await", wait_await}, {"call", wait_call},       {"guard", wait_guard},     {"sleep", wait_sleep},
-    {"wait", wait_wait},   {"timeout", wait_timeout}, {"waitfor", wait_waitfor}, {"yield", wait_yield},
+    { "await", wait_await },     { "call", wait_call },   { "guard", wait_guard },
+    { "sleep", wait_sleep },     { "wait", wait_wait },   { "timeout", wait_timeout },
+    { "waitfor", wait_waitfor }, { "yield", wait_yield },
 };
 
 static int step(char *const *words)

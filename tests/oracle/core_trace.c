@@ -4,8 +4,8 @@
  *
  * usage: core_trace FILE BACKEND [SCENARIO]
  *
- * The happy path: for each scenario a loop with virtual time is made, the body `main` is run outside of it, and
- * the words are printed. Failures: a file that cannot be read or a verb that is none ends the program with
+ * The happy path: for each scenario a loop with virtual time is made, the body `main` is run outside of it,
+ * and the words are printed. Failures: a file that cannot be read or a verb that is none ends the program with
  * status 2; a scenario that hangs is ended by a deadline; what is wrong in the library shows in the lines.
  * Invariant: a scenario gives back every block of memory that it took. */
 #include "core_trace.h"
@@ -116,7 +116,8 @@ static void play(const struct scenario *scenario)
     forget_things();
     int freed = rondo_loop_free(player_loop);
     if (closed < 0 || freed < 0 || support_blocks() > 0)
-        printf("%s: close %d, free %d, %zu blocks are left\n", scenario->name, closed, freed, support_blocks());
+        printf("%s: close %d, free %d, %zu blocks are left\n", scenario->name, closed, freed,
+               support_blocks());
     support_deadline(0);
     fflush(stdout);
 }

@@ -30,7 +30,7 @@ struct thing {
     const char *name;
     rondo_future *future; /* NULL for a handle; one reference */
     rondo_handle handle;
-    struct thing *list;   /* the gather whose outcomes are this future's result; NULL for a number */
+    struct thing *list; /* the gather whose outcomes are this future's result; NULL for a number */
     struct thing *members[MAX_MEMBERS];
     rondo_outcome outcomes[MAX_MEMBERS];
     size_t count;
@@ -40,7 +40,7 @@ struct thing {
 extern rondo_loop *player_loop;
 
 const struct body *player_body(const char *name);
-struct thing *player_find(const char *name); /* traces ?NAME and gives NULL where there is none */
+struct thing *player_find(const char *name);            /* traces ?NAME and gives NULL where there is none */
 const char *player_name_of(const rondo_future *future); /* "-" for none */
 struct thing *player_keep(const char *name);
 rondo_ns player_delay(int ticks); /* never the same deadline twice */

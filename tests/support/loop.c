@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Loops for tests, and virtual time.
  *
- * Virtual time: the loop reads its clock before it sleeps and again when it has slept. The clock looks at the loop's
- * count of sleeps and goes on by one tick for each, so a timer n ticks away fires after n short sleeps,
+ * Virtual time: the loop reads its clock before it sleeps and again when it has slept. The clock looks at the
+ * loop's count of sleeps and goes on by one tick for each, so a timer n ticks away fires after n short sleeps,
  * and no time passes while there is something to run. Failures: a loop that cannot be made fails the case.
  * Invariant: there is one virtual clock, for one loop at a time. */
 #include "support.h"
@@ -66,7 +66,7 @@ static rondo_ns read_virtual_clock(void *context)
     (void) context;
     if (!virtual_clock.loop)
         return virtual_clock.now;
-    rondo_loop_metrics metrics = {.size = sizeof metrics};
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
     rondo_loop_get_metrics(virtual_clock.loop, &metrics);
     if (metrics.waits != virtual_clock.waits) {
         virtual_clock.waits = metrics.waits;

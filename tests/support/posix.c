@@ -106,7 +106,7 @@ rondo_ns support_cpu_time(void)
 
 void support_pause(rondo_ns span)
 {
-    struct timespec time = {.tv_sec = (time_t) (span / RONDO_S(1)), .tv_nsec = (long) (span % RONDO_S(1))};
+    struct timespec time = { .tv_sec = (time_t) (span / RONDO_S(1)), .tv_nsec = (long) (span % RONDO_S(1)) };
     while (nanosleep(&time, &time) != 0)
         continue;
 }

@@ -13,7 +13,7 @@
 
 enum { MAX_BACKENDS = 16 };
 
-static rondo_backend_info current = {.backend = RONDO_BACKEND_AUTO, .name = NULL};
+static rondo_backend_info current = { .backend = RONDO_BACKEND_AUTO, .name = NULL };
 
 rondo_backend support_backend(void)
 {
@@ -64,7 +64,8 @@ TCase *support_case(Suite *suite, const char *name)
 static int run_suite(const char *name, void (*add_cases)(Suite *suite))
 {
     char title[128];
-    snprintf(title, sizeof title, "%s%s%s", name, current.name ? " on " : "", current.name ? current.name : "");
+    snprintf(title, sizeof title, "%s%s%s", name, current.name ? " on " : "",
+             current.name ? current.name : "");
     Suite *suite = suite_create(title);
     add_cases(suite);
     SRunner *runner = srunner_create(suite);

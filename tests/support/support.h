@@ -60,7 +60,7 @@ void support_run(rondo_loop *loop);
  * sleeps. With timers at multiples of the tick the order of events does not depend on the machine. */
 rondo_loop *support_virtual_loop(void);
 #define SUPPORT_TICK RONDO_US(1)
-#define TICKS(n) ((rondo_ns) (n) * SUPPORT_TICK)
+#define TICKS(n) ((rondo_ns) (n) *SUPPORT_TICK)
 
 /* Move the time of the virtual loop forward by hand. */
 void support_clock_advance(rondo_ns span);
@@ -76,10 +76,10 @@ void trace_clear(void);
 void trace_word(void *word);
 
 /* The trace so far is @expected; it is empty afterwards. */
-#define trace_is(expected)                                                                         \
-    do {                                                                                           \
-        ck_assert_str_eq(trace_text(), (expected));                                                \
-        trace_clear();                                                                             \
+#define trace_is(expected)                          \
+    do {                                            \
+        ck_assert_str_eq(trace_text(), (expected)); \
+        trace_clear();                              \
     } while (0)
 
 /* --- reports (record.c) ----------------------------------------------------------------------- */
@@ -128,7 +128,7 @@ void support_fail_from(size_t nth);
 /* Whether the planned failure has come about. */
 bool support_has_failed(void);
 
-/* --- threads and deadlines (posix.c, windows.c) ------------------------------------------------ */
+/* --- threads and deadlines (posix.c, windows.c) ----------------------------------------------- */
 
 typedef struct support_thread support_thread;
 

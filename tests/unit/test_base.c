@@ -10,7 +10,7 @@
 #include "src/core/slots.h"
 #include "support.h"
 
-/* --- rings ------------------------------------------------------------------------------------------------- */
+/* --- rings ------------------------------------------------------------------------------------ */
 
 struct item {
     int number;
@@ -35,7 +35,7 @@ static void trace_ring(struct rondo_link *ring)
 START_TEST(test_ring)
 {
     struct rondo_link ring;
-    struct item items[3] = {{.number = 0}, {.number = 1}, {.number = 2}};
+    struct item items[3] = { { .number = 0 }, { .number = 1 }, { .number = 2 } };
     rondo_link_init(&ring);
     ck_assert(rondo_link_is_alone(&ring));
     for (int i = 0; i < 3; i++) {
@@ -60,7 +60,7 @@ START_TEST(test_ring)
 }
 END_TEST
 
-/* --- the ready list ---------------------------------------------------------------------------------------- */
+/* --- the ready list --------------------------------------------------------------------------- */
 
 static void append(struct rondo_ready_list *list, struct rondo_ready *nodes, int from, int to)
 {
@@ -100,11 +100,11 @@ START_TEST(test_ready_list)
 }
 END_TEST
 
-/* --- memory ------------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 START_TEST(test_memory)
 {
-    const rondo_allocator *both[] = {&rondo_allocator_default, &support_allocator};
+    const rondo_allocator *both[] = { &rondo_allocator_default, &support_allocator };
     for (int i = 0; i < 2; i++) {
         unsigned char *block = rondo_allocate_zeroed(both[i], 100);
         for (int k = 0; k < 100; k++)
@@ -126,7 +126,7 @@ START_TEST(test_memory)
 }
 END_TEST
 
-/* --- errors -------------------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static void fail_elsewhere(void *context)
 {
@@ -159,13 +159,13 @@ START_TEST(test_fail)
 }
 END_TEST
 
-/* --- slots --------------------------------------------------------------------------------------------------- */
+/* --- slots ------------------------------------------------------------------------------------ */
 
 enum { MANY = 2000 };
 
 START_TEST(test_slots)
 {
-    struct rondo_slots slots = {0};
+    struct rondo_slots slots = { 0 };
     static struct rondo_slot *taken[MANY];
     for (uint32_t i = 0; i < MANY; i++) {
         taken[i] = rondo_slots_take(&slots, &support_allocator);

@@ -46,7 +46,7 @@ static int append(size_t total, size_t skip)
     for (size_t i = skip; i < total; i++)
         bytes[i] = byte_at(written + i - skip);
     size_t cut = total ? pick((unsigned) total + 1) : 0;
-    rondo_bytes pieces[3] = {{bytes, cut}, {NULL, 0}, {bytes + cut, total - cut}};
+    rondo_bytes pieces[3] = { { bytes, cut }, { NULL, 0 }, { bytes + cut, total - cut } };
     int rc = rondo_chunks_append(&chunks, &pool, &support_allocator, pieces, 3, skip);
     if (rc == 0)
         written += total - skip;

@@ -55,7 +55,7 @@ static bool same(struct rondo_heap_entry a, struct rondo_heap_entry b)
 
 static void push(rondo_ns when)
 {
-    struct rondo_heap_entry entry = {when, next_order++, (uint32_t) model_count};
+    struct rondo_heap_entry entry = { when, next_order++, (uint32_t) model_count };
     ck_assert_int_eq(rondo_heap_push(&heap, &support_allocator, entry), 0);
     model[model_count++] = entry;
 }
@@ -118,7 +118,8 @@ START_TEST(test_replace)
         push((rondo_ns) pick(1000));
     for (int i = 0; i < 1000; i++) {
         size_t least = least_of_model();
-        struct rondo_heap_entry entry = {model[least].when + (rondo_ns) pick(100), next_order++, model[least].owner};
+        struct rondo_heap_entry entry = { model[least].when + (rondo_ns) pick(100), next_order++,
+                                          model[least].owner };
         rondo_heap_replace(&heap, entry);
         model[least] = entry;
         check_head();
@@ -219,7 +220,7 @@ START_TEST(test_no_memory)
     while (heap.count < heap.capacity || heap.count == 0)
         push((rondo_ns) pick(100));
     support_fail_from(1);
-    struct rondo_heap_entry entry = {0, next_order, 0};
+    struct rondo_heap_entry entry = { 0, next_order, 0 };
     ck_assert_int_eq(rondo_heap_push(&heap, &support_allocator, entry), RONDO_ENOMEM);
     check_head(); /* nothing was added, nothing lost */
     support_fail_nth(0);
