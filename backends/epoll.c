@@ -25,6 +25,7 @@ struct rondo_poller {
     rondo_allocator allocator;
     struct epoll_event *events;
     int capacity;
+    int watched; /* descriptors: so many events can come at once */
     int descriptor;
     bool has_pwait2;
     struct rondo_wake wake;
@@ -89,10 +90,11 @@ static int epoll_change(struct rondo_poller *self, rondo_socket sock, uint64_t c
     struct epoll_event event = { .data.u64 = cookie };
     event.events = (to & RONDO_POLL_READ ? (uint32_t) EPOLLIN : 0) | (to & RONDO_POLL_WRITE ? (uint32_t) EPOLLOUT : 0);
     int verb = !from ? EPOLL_CTL_ADD : to ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
-    if (epoll_ctl(self->descriptor, verb, sock, &event) == 0)
+    int more = !from ? 1 : to ? 0 : -1;
+    if (epoll_ctl(self->descriptor, verb, sock, &event) == 0 || verb == EPOLL_CTL_DEL) {
+        self->watched += more; /* a removal cannot fail: a descriptor closed behind our back is gone already */
         return 0;
-    if (verb == EPOLL_CTL_DEL)
-        return 0; /* closed behind our back: it is gone already */
+    }
     if (verb == EPOLL_CTL_MOD && errno == ENOENT && epoll_ctl(self->descriptor, EPOLL_CTL_ADD, sock, &event) == 0)
         return 0; /* closed and opened again behind our back */
     return rondo_fail(rondo_error_from_system(errno), NULL);
@@ -111,10 +113,12 @@ static int wait_once(struct rondo_poller *self, rondo_ns timeout)
                       milliseconds < INT32_MAX ? (int) milliseconds : INT32_MAX);
 }
 
-/* A full array: there may be more than one wait can tell, so the next one gets room for all. */
+/* Room for all descriptors and the wake channel at once; without it, the wait makes do with less. */
 static void grow_events(struct rondo_poller *self)
 {
-    int capacity = self->capacity * 2;
+    int capacity = self->capacity;
+    while (capacity <= self->watched && capacity < MOST_EVENTS)
+        capacity *= 2;
     struct epoll_event *events =
         rondo_reallocate(&self->allocator, self->events, (size_t) capacity * sizeof(*self->events));
     if (!events)
@@ -125,6 +129,8 @@ static void grow_events(struct rondo_poller *self)
 
 static int epoll_poll(struct rondo_poller *self, rondo_ns timeout)
 {
+    if (self->capacity <= self->watched && self->capacity < MOST_EVENTS)
+        grow_events(self);
     int count = wait_once(self, timeout);
     if (count < 0)
         return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "epoll_wait failed");
@@ -139,8 +145,6 @@ static int epoll_poll(struct rondo_poller *self, rondo_ns timeout)
             sides |= RONDO_POLL_WRITE;
         rondo_reactor_notify(self->reactor, self->events[i].data.u64, sides);
     }
-    if (count == self->capacity && count < MOST_EVENTS)
-        grow_events(self);
     return 0;
 }
 

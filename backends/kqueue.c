@@ -109,17 +109,13 @@ static int add_filter(struct rondo_poller *self, rondo_socket sock, uint64_t coo
 {
     struct kevent change = make_change(sock, cookie, side, EV_ADD);
     int number = apply(self, &change);
-    if (number)
-        return fail_watching(number);
-    self->filters++;
-    return 0;
+    return number ? fail_watching(number) : 0;
 }
 
 /* False if the filter was gone already: the descriptor was closed behind our back. */
 static bool drop_filter(struct rondo_poller *self, rondo_socket sock, unsigned side)
 {
     struct kevent change = make_change(sock, 0, side, EV_DELETE);
-    self->filters--;
     return apply(self, &change) == 0;
 }
 
@@ -132,6 +128,11 @@ static int add_filters(struct rondo_poller *self, rondo_socket sock, uint64_t co
     if (rc < 0 && sides & RONDO_POLL_READ)
         drop_filter(self, sock, RONDO_POLL_READ);
     return rc;
+}
+
+static size_t count_sides(unsigned sides)
+{
+    return (size_t) !!(sides & RONDO_POLL_READ) + (size_t) !!(sides & RONDO_POLL_WRITE);
 }
 
 static int kqueue_change(struct rondo_poller *self, rondo_socket sock, uint64_t cookie, unsigned from,
@@ -147,10 +148,11 @@ static int kqueue_change(struct rondo_poller *self, rondo_socket sock, uint64_t 
     for (unsigned side = RONDO_POLL_READ; side <= RONDO_POLL_WRITE; side <<= 1)
         if (from & ~to & side)
             is_known = drop_filter(self, sock, side);
-    if (is_known || !(from & to))
-        return 0;
-    self->filters--; /* closed and opened again behind our back: the side that stays is gone, too */
-    return add_filters(self, sock, cookie, from & to);
+    if (!is_known) /* closed behind our back, perhaps opened again: the side that stays is gone, too */
+        rc = add_filters(self, sock, cookie, from & to);
+    if (rc == 0)
+        self->filters += count_sides(to) - count_sides(from);
+    return rc;
 }
 
 /* --- waking ----------------------------------------------------------------------------------------- */

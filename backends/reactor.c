@@ -155,6 +155,10 @@ static void apply_change(struct rondo_reactor *reactor, struct entry *entry)
     for (int side = READING; side <= WRITING; side++) /* nobody must wait for what cannot come */
         if (entry->ops[side])
             finish_unpolled(reactor, entry->ops[side], rc);
+    if (entry->registered) { /* what is left of it: the next one with this number begins anew */
+        reactor->poller_ops->change(reactor->poller, sock, 0, entry->registered, 0);
+        count_registered(reactor, entry, 0);
+    }
 }
 
 static void apply_changes(struct rondo_reactor *reactor)
