@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Cancelling tasks: before the start, while waiting, through chains, refused, repeated. The order of events in many
- * more combinations is compared with asyncio's by tests/oracle. */
+/* Cancelling tasks: before the start, while waiting, through chains, refused, repeated. The order of
+ * events in many more combinations is compared with asyncio's by tests/oracle. */
 #include "support.h"
 
 static rondo_loop *loop;
