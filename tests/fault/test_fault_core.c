@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every allocation fails once.
  *
- * * Each walk is a small program that uses the core and stands any RONDO_ENOMEM. It is run with its first
+ * Each walk is a small program that uses the core and stands any RONDO_ENOMEM. It is run with its first
  * allocation failing, then with its second, and so on until none fails any more; and again with
  * everything failing from the nth one on. Whatever happens it must not crash, leak or hang, and what
  * fails says RONDO_ENOMEM. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads a file of scenarios; the language is described at the top of core_scenarios.txt.
  *
- * * The happy path: the file is read whole and cut in place; all words point into it. Failures: a file
+ * The happy path: the file is read whole and cut in place; all words point into it. Failures: a file
  * that cannot be read, or a scenario larger than the limits, ends the program. Memory lives until the
  * process ends. */
 #include "core_trace.h"

@@ -2,9 +2,9 @@
 /* Plays the scenarios of core_scenarios.txt on Rondo and prints what happened, one line for each, as
  * core_trace.py does on Python's asyncio; the two outputs must be the same.
  *
- * * usage: core_trace FILE BACKEND [SCENARIO]
+ * usage: core_trace FILE BACKEND [SCENARIO]
  *
- * * The happy path: for each scenario a loop with virtual time is made, the body `main` is run outside of
+ * The happy path: for each scenario a loop with virtual time is made, the body `main` is run outside of
  * it, and the words are printed. Failures: a file that cannot be read or a verb that is none ends the
  * program with status 2; a scenario that hangs is ended by a deadline; what is wrong in the library shows
  * in the lines. Invariant: a scenario gives back every block of memory that it took. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Loops for tests, and virtual time.
  *
- * * Virtual time: the loop reads its clock before it sleeps and again when it has slept. The clock looks
+ * Virtual time: the loop reads its clock before it sleeps and again when it has slept. The clock looks
  * at the loop's count of sleeps and goes on by one tick for each, so a timer n ticks away fires after n
  * short sleeps, and no time passes while there is something to run. Failures: a loop that cannot be made
  * fails the case. Invariant: there is one virtual clock, for one loop at a time. */
