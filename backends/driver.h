@@ -53,28 +53,26 @@ enum rondo_op_state {
 struct rondo_op {
     struct rondo_ready ready; /* the driver's: its place in a queue */
     void (*complete)(struct rondo_op *op);
-    uint8_t kind;             /* enum rondo_op_kind; owner */
-    uint8_t state;            /* enum rondo_op_state; driver */
-    bool more;                /* at complete: there will be another; driver */
-    bool paused;              /* RECV: deliver nothing; set by pause and resume; driver */
-    uint8_t flags;            /* the driver's own */
-    uint32_t slot;            /* the driver's own: identity in the kernel */
-    rondo_socket socket;      /* owner */
-    ptrdiff_t result;         /* driver */
+    uint8_t kind;        /* enum rondo_op_kind; owner */
+    uint8_t state;       /* enum rondo_op_state; driver */
+    bool more;           /* at complete: there will be another; driver */
+    bool paused;         /* RECV: deliver nothing; set by pause and resume; driver */
+    uint8_t flags;       /* the driver's own */
+    uint32_t slot;       /* the driver's own: identity in the kernel */
+    rondo_socket socket; /* owner */
+    ptrdiff_t result;    /* driver */
     union {
-        const void *data;       /* RECV, at complete: the lent bytes; driver */
+        const void *data; /* RECV, at complete: the lent bytes; driver */
+        /* SEND: fills in what is to be sent and returns how many pieces; called once, any time between submit
+         * and the start of the send; what it named must stay in place until complete; owner */
         size_t (*gather)(struct rondo_op *op, rondo_bytes *pieces, size_t capacity);
-                                /* SEND: fills in what is to be sent and returns how many pieces; called once,
-                                   any time between submit and the start of the send; what it named must stay in
-                                   place until complete; owner */
         rondo_address *address; /* ACCEPT: see there (driver); CONNECT: the target (owner) */
     };
     union {
+        /* RECV, may be NULL: memory to receive into, asked for right before a receive that is made at delivery.
+         * NULL from it: receive nothing now. Drivers that lend buffers of their own ignore it; owner */
         void *(*buffer)(struct rondo_op *op, size_t *ret_length);
-                                /* RECV, may be NULL: memory to receive into, asked for right before a receive that
-                                   is made at delivery. NULL from it: receive nothing now. Drivers that lend buffers
-                                   of their own ignore it; owner */
-        unsigned limit;         /* ACCEPT; owner */
+        unsigned limit; /* ACCEPT; owner */
     };
 };
 
@@ -96,7 +94,7 @@ struct rondo_driver {
     struct rondo_core *core; /* whose queue local completions go to */
     size_t active;           /* ops that are not idle: close needs 0 */
     bool inline_send;        /* try_send is worth a call */
-    bool is_quiet;           /* nothing is watched or in flight: a wait that does not block would find nothing */
+    bool is_quiet; /* nothing is watched or in flight: a wait that does not block would find nothing */
 };
 
 struct rondo_driver_ops {
@@ -107,7 +105,8 @@ struct rondo_driver_ops {
     unsigned extended_capabilities; /* what `extended` adds */
 
     /* Open it, or say why it cannot run: a code, with the words by rondo_fail. @core may be NULL: a probe. */
-    int (*open)(const struct rondo_driver_config *config, struct rondo_core *core, struct rondo_driver **ret_driver);
+    int (*open)(const struct rondo_driver_config *config, struct rondo_core *core,
+                struct rondo_driver **ret_driver);
     void (*close)(struct rondo_driver *driver);
 
     /* 0: it will complete. 1: it is done already, op->result says how, complete is not called and the op is
@@ -122,7 +121,8 @@ struct rondo_driver_ops {
 
     /* Send without queueing, where the driver thinks that it pays: bytes taken, RONDO_EAGAIN for "submit it", or
      * an error. Only when no SEND is active on the socket. */
-    ptrdiff_t (*try_send)(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces, size_t count);
+    ptrdiff_t (*try_send)(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
+                          size_t count);
 
     /* Close a socket whose ops are idle or cancelled, such that the peer sees an orderly end and no late completion
      * reaches a socket that gets the same number. */

@@ -13,12 +13,14 @@ enum { RONDO_POLL_READ = 1, RONDO_POLL_WRITE = 2 };
 
 struct rondo_poller_ops {
     const char *name;
-    int (*open)(const rondo_allocator *allocator, struct rondo_reactor *reactor, struct rondo_poller **ret_poller);
+    int (*open)(const rondo_allocator *allocator, struct rondo_reactor *reactor,
+                struct rondo_poller **ret_poller);
     void (*close)(struct rondo_poller *poller);
     /* Change the interest in @sock from @from to @to (or of RONDO_POLL_*; 0: not registered). @cookie comes back
      * with each event. Removing a descriptor that was closed behind our back is no error; adding one that
      * cannot be polled is RONDO_EPERM. */
-    int (*change)(struct rondo_poller *poller, rondo_socket sock, uint64_t cookie, unsigned from, unsigned to);
+    int (*change)(struct rondo_poller *poller, rondo_socket sock, uint64_t cookie, unsigned from,
+                  unsigned to);
     /* Wait as the driver's wait does, and call rondo_reactor_notify for each descriptor that is ready.
      * Hang-up and error count as both sides. */
     int (*wait)(struct rondo_poller *poller, rondo_ns timeout);

@@ -27,10 +27,10 @@ int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct ron
 void rondo_reactor_wake(struct rondo_driver *driver);
 const char *rondo_reactor_describe(struct rondo_driver *driver);
 
-#define RONDO_REACTOR_VERBS                                                                                   \
-    .close = rondo_reactor_close, .submit = rondo_reactor_submit, .cancel = rondo_reactor_cancel,            \
-    .pause = rondo_reactor_pause, .resume = rondo_reactor_resume, .try_send = rondo_reactor_try_send,        \
-    .close_socket = rondo_reactor_close_socket, .wait = rondo_reactor_wait, .wake = rondo_reactor_wake,      \
+#define RONDO_REACTOR_VERBS                                                                             \
+    .close = rondo_reactor_close, .submit = rondo_reactor_submit, .cancel = rondo_reactor_cancel,       \
+    .pause = rondo_reactor_pause, .resume = rondo_reactor_resume, .try_send = rondo_reactor_try_send,   \
+    .close_socket = rondo_reactor_close_socket, .wait = rondo_reactor_wait, .wake = rondo_reactor_wake, \
     .describe = rondo_reactor_describe
 
 #endif

@@ -26,7 +26,8 @@ static inline const struct sockaddr *rondo_address_sockaddr(const rondo_address 
 }
 
 /** Copy a system address. Returns 0; RONDO_EINVAL if it is longer than 128 bytes. Any thread. */
-RONDO_API int rondo_address_from_sockaddr(rondo_address *ret_address, const struct sockaddr *sockaddr, size_t length);
+RONDO_API int rondo_address_from_sockaddr(rondo_address *ret_address, const struct sockaddr *sockaddr,
+                                          size_t length);
 
 /** An address from a numeric IPv4 or IPv6 @host ("127.0.0.1", "::1", "fe80::1%eth0") and @port.
  *  Returns 0; RONDO_EINVAL if @host is no number or @port is not 0 to 65535. Any thread. */

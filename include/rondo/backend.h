@@ -8,7 +8,7 @@
 RONDO_BEGIN_DECLS
 
 typedef enum rondo_backend {
-    RONDO_BACKEND_AUTO, /**< the system's default: a selector on Unix, the proactor on Windows */
+    RONDO_BACKEND_AUTO,     /**< the system's default: a selector on Unix, the proactor on Windows */
     RONDO_BACKEND_SELECTOR, /**< the best selector that can run here */
     RONDO_BACKEND_PROACTOR, /**< the best proactor that can run here */
     RONDO_BACKEND_EPOLL,
@@ -22,7 +22,7 @@ typedef enum rondo_backend {
  *  next probe of the same thread. */
 typedef struct rondo_backend_info {
     rondo_backend backend;
-    const char *name;    /**< "epoll", "io_uring" ...: what RONDO_BACKEND and --backend take */
+    const char *name; /**< "epoll", "io_uring" ...: what RONDO_BACKEND and --backend take */
     bool is_proactor;
     bool available;      /**< a loop on it can be created here and now */
     int error;           /**< why not: RONDO_ENOTSUP where it is not built in, or the system's */
@@ -51,16 +51,16 @@ RONDO_API const char *rondo_loop_fallback_reason(const rondo_loop *loop);
 
 /** What a loop can do: the rows of the capability table (docs/backends.md) that are true. */
 enum rondo_capability {
-    RONDO_CAN_WATCH_DESCRIPTORS = 1 << 0,   /**< add_reader, add_writer and their removal */
-    RONDO_CAN_DATAGRAMS = 1 << 1,           /**< create_datagram_endpoint */
-    RONDO_CAN_PIPES = 1 << 2,               /**< connect_read_pipe, connect_write_pipe */
+    RONDO_CAN_WATCH_DESCRIPTORS = 1 << 0, /**< add_reader, add_writer and their removal */
+    RONDO_CAN_DATAGRAMS = 1 << 1,         /**< create_datagram_endpoint */
+    RONDO_CAN_PIPES = 1 << 2,             /**< connect_read_pipe, connect_write_pipe */
     RONDO_CAN_SUBPROCESSES = 1 << 3,
-    RONDO_CAN_BLOCKING_SOCKETS = 1 << 4,    /**< sock_*: sockets need not be non-blocking */
-    RONDO_CAN_STREAMS = 1 << 5,             /**< create_connection, create_server, accepted ones */
+    RONDO_CAN_BLOCKING_SOCKETS = 1 << 4, /**< sock_*: sockets need not be non-blocking */
+    RONDO_CAN_STREAMS = 1 << 5,          /**< create_connection, create_server, accepted ones */
     RONDO_CAN_UNIX_SOCKETS = 1 << 6,
     RONDO_CAN_SIGNALS = 1 << 7,
     RONDO_CAN_REUSE_PORT = 1 << 8,
-    RONDO_CAN_PROACT = 1 << 9               /**< the loop is a proactor's */
+    RONDO_CAN_PROACT = 1 << 9 /**< the loop is a proactor's */
 };
 
 /** The capabilities of @loop, as an or of enum rondo_capability. A call that needs one that is

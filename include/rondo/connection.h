@@ -16,23 +16,23 @@ RONDO_BEGIN_DECLS
  *  borrowed for the call. */
 typedef struct rondo_connection_options {
     size_t size;
-    const char *host;    /**< a name or a number */
-    int port;            /**< RONDO_NO_PORT: not given */
-    const char *service; /**< instead of port: a number as text, or a name */
-    int family, proto, flags; /**< handed to getaddrinfo */
-    rondo_socket sock;   /**< a connected stream socket; excludes all of the above and local_*;
+    const char *host;              /**< a name or a number */
+    int port;                      /**< RONDO_NO_PORT: not given */
+    const char *service;           /**< instead of port: a number as text, or a name */
+    int family, proto, flags;      /**< handed to getaddrinfo */
+    rondo_socket sock;             /**< a connected stream socket; excludes all of the above and local_*;
                               owned by the transport once the call has returned a future */
-    const char *local_host; /**< bind to this address first */
-    int local_port;         /**< RONDO_NO_PORT: not given */
+    const char *local_host;        /**< bind to this address first */
+    int local_port;                /**< RONDO_NO_PORT: not given */
     rondo_ns happy_eyeballs_delay; /**< start the next address after this long; 0: one after another */
     int interleave;                /**< addresses of one family before the other's turn; 0: as resolved, or 1
                                         with a happy_eyeballs_delay */
 } rondo_connection_options;
 
-#define RONDO_CONNECTION_OPTIONS_INIT                                                              \
-    {                                                                                              \
-        sizeof(rondo_connection_options), NULL, RONDO_NO_PORT, NULL, 0, 0, 0,                      \
-            RONDO_INVALID_SOCKET, NULL, RONDO_NO_PORT, 0, 0                                        \
+#define RONDO_CONNECTION_OPTIONS_INIT                                                                     \
+    {                                                                                                     \
+        sizeof(rondo_connection_options), NULL, RONDO_NO_PORT, NULL, 0, 0, 0, RONDO_INVALID_SOCKET, NULL, \
+            RONDO_NO_PORT, 0, 0                                                                           \
     }
 #if defined(__cplusplus)
 #define RONDO_CONNECTION_OPTIONS (rondo_connection_options RONDO_CONNECTION_OPTIONS_INIT)

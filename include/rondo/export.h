@@ -39,7 +39,7 @@
 /** A socket of the system: a descriptor on Unix, a SOCKET on Windows. */
 #if defined(_WIN32)
 typedef uintptr_t rondo_socket;
-#define RONDO_INVALID_SOCKET ((rondo_socket) ~(uintptr_t)0)
+#define RONDO_INVALID_SOCKET ((rondo_socket) ~(uintptr_t) 0)
 #else
 typedef int rondo_socket;
 #define RONDO_INVALID_SOCKET (-1)

@@ -66,7 +66,8 @@ typedef void rondo_done_callback(rondo_future *future, void *context);
 
 /** Queue @callback when the future is done; at once if it is (add_done_callback). The same callback
  *  may be added several times. Returns 0; RONDO_EINVAL, RONDO_ENOMEM, RONDO_ECLOSED. */
-RONDO_API int rondo_future_add_done_callback(rondo_future *future, rondo_done_callback *callback, void *context);
+RONDO_API int rondo_future_add_done_callback(rondo_future *future, rondo_done_callback *callback,
+                                             void *context);
 
 /** Remove every occurrence of @callback with @context that is not queued yet; returns how many. */
 RONDO_API size_t rondo_future_remove_done_callback(rondo_future *future, rondo_done_callback *callback,

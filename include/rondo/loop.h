@@ -32,10 +32,9 @@ typedef struct rondo_loop_options {
     unsigned resolver_threads;  /**< threads for name resolution, at most; 0: 4 */
 } rondo_loop_options;
 
-#define RONDO_LOOP_OPTIONS_INIT                                                                    \
-    {                                                                                              \
-        sizeof(rondo_loop_options), RONDO_BACKEND_AUTO, false, false, NULL, NULL, NULL, 0, 0, 0,   \
-            0, 0, 0                                                                                \
+#define RONDO_LOOP_OPTIONS_INIT                                                                          \
+    {                                                                                                    \
+        sizeof(rondo_loop_options), RONDO_BACKEND_AUTO, false, false, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0 \
     }
 #if defined(__cplusplus)
 #define RONDO_LOOP_OPTIONS (rondo_loop_options RONDO_LOOP_OPTIONS_INIT)
@@ -84,8 +83,8 @@ RONDO_API int rondo_loop_close(rondo_loop *loop);
 /** Queue @callback for the next pass (call_soon, 18.5.1.2). First in, first out; called exactly
  *  once. @ret_handle may be NULL. Loop thread only (checked in debug mode while it runs).
  *  Returns 0; RONDO_ECLOSED, RONDO_EINVAL (no callback), RONDO_ETHREAD, RONDO_ENOMEM: nothing queued. */
-RONDO_API int rondo_loop_call_soon(rondo_loop *loop, rondo_handle *ret_handle,
-                                   rondo_callback *callback, void *context);
+RONDO_API int rondo_loop_call_soon(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback,
+                                   void *context);
 
 /** The same from any thread, waking the loop where it sleeps (call_soon_threadsafe, 18.5.1.2).
  *  Calls of one thread keep their order. The loop must not be freed during the call.
@@ -104,7 +103,7 @@ RONDO_API int rondo_loop_call_at(rondo_loop *loop, rondo_ns when, rondo_handle *
 
 /** A call with all that can be said of it, for rondo_loop_call. */
 typedef struct rondo_call {
-    size_t size;               /**< sizeof(rondo_call) */
+    size_t size; /**< sizeof(rondo_call) */
     rondo_callback *callback;
     void *context;
     rondo_destructor *destroy; /**< releases @context once: after the call, at cancel or at close */
@@ -154,14 +153,13 @@ typedef struct rondo_exception_context {
     const struct rondo_exception_context *context; /**< the first one, where the handler failed */
 } rondo_exception_context;
 
-#define RONDO_EXCEPTION_CONTEXT_INIT                                                               \
-    {                                                                                              \
-        sizeof(rondo_exception_context), NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL,              \
-            RONDO_INVALID_SOCKET, NULL, NULL                                                       \
+#define RONDO_EXCEPTION_CONTEXT_INIT                                                                        \
+    {                                                                                                       \
+        sizeof(rondo_exception_context), NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, RONDO_INVALID_SOCKET, \
+            NULL, NULL                                                                                      \
     }
 
-typedef void rondo_exception_handler(rondo_loop *loop, const rondo_exception_context *context,
-                                     void *user);
+typedef void rondo_exception_handler(rondo_loop *loop, const rondo_exception_context *context, void *user);
 
 /** Install @handler (set_exception_handler); NULL brings the default back. */
 RONDO_API int rondo_loop_set_exception_handler(rondo_loop *loop, rondo_exception_handler *handler,

@@ -23,14 +23,14 @@ typedef struct rondo_server_options {
                               future was returned */
     int backlog;         /**< at most so many wait to be accepted */
     int reuse_address;   /**< 1, 0; -1: on for Unix, off for Windows */
-    bool reuse_port;     /**< several servers may share the port; RONDO_EINVAL where there is no SO_REUSEPORT */
-    bool start_serving;  /**< false: bind, but do not listen before start_serving */
+    bool reuse_port; /**< several servers may share the port; RONDO_EINVAL where there is no SO_REUSEPORT */
+    bool start_serving; /**< false: bind, but do not listen before start_serving */
 } rondo_server_options;
 
-#define RONDO_SERVER_OPTIONS_INIT                                                                  \
-    {                                                                                              \
-        sizeof(rondo_server_options), NULL, NULL, 0, RONDO_NO_PORT, NULL, 0, -1,                   \
-            RONDO_INVALID_SOCKET, 100, -1, false, true                                             \
+#define RONDO_SERVER_OPTIONS_INIT                                                                           \
+    {                                                                                                       \
+        sizeof(rondo_server_options), NULL, NULL, 0, RONDO_NO_PORT, NULL, 0, -1, RONDO_INVALID_SOCKET, 100, \
+            -1, false, true                                                                                 \
     }
 #if defined(__cplusplus)
 #define RONDO_SERVER_OPTIONS (rondo_server_options RONDO_SERVER_OPTIONS_INIT)
@@ -42,8 +42,8 @@ typedef struct rondo_server_options {
  *  The future's value is the rondo_server. NULL with RONDO_EINVAL (sock together with host or port, no stream
  *  socket, a bad port), RONDO_ECLOSED, RONDO_ENOMEM. The future fails with the error of a bind, its text naming
  *  the address, after closing all sockets made so far, or with a RONDO_EAI_ code. */
-RONDO_API rondo_future *rondo_create_server(rondo_loop *loop, rondo_protocol_factory *factory,
-                                            void *context, const rondo_server_options *options);
+RONDO_API rondo_future *rondo_create_server(rondo_loop *loop, rondo_protocol_factory *factory, void *context,
+                                            const rondo_server_options *options);
 
 /** rondo_await for rondo_create_server. The server belongs to the loop and is valid until
  *  rondo_server_free or rondo_loop_free. */

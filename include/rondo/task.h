@@ -23,7 +23,8 @@ RONDO_API rondo_task *rondo_create_task(rondo_loop *loop, rondo_coroutine *corou
 
 /** Makes the future that create_task returns. Returns a future with one reference, or NULL after
  *  rondo_raise. Usually wraps rondo_task_new. */
-typedef rondo_future *rondo_task_factory(rondo_loop *loop, rondo_coroutine *coroutine, void *context, void *user);
+typedef rondo_future *rondo_task_factory(rondo_loop *loop, rondo_coroutine *coroutine, void *context,
+                                         void *user);
 
 /** Install @factory (18.5.1.5); NULL brings the default back. */
 RONDO_API int rondo_loop_set_task_factory(rondo_loop *loop, rondo_task_factory *factory, void *user);
@@ -79,7 +80,6 @@ RONDO_API unsigned rondo_task_uncancel(rondo_task *task);
  *  task; a second one ends the run at once. Returns what the coroutine returned, RONDO_EINTERRUPTED after Ctrl+C,
  *  RONDO_ERUNNING inside a running loop, or an error of rondo_loop_new. */
 RONDO_API int rondo_run(const rondo_loop_options *options, rondo_coroutine *coroutine, void *context);
-
 
 RONDO_END_DECLS
 

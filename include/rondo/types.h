@@ -23,9 +23,9 @@ typedef rondo_future rondo_task;
 /** A time or a span in nanoseconds, signed. */
 typedef int64_t rondo_ns;
 
-#define RONDO_US(n) ((rondo_ns) (n) * 1000)
-#define RONDO_MS(n) ((rondo_ns) (n) * 1000000)
-#define RONDO_S(n) ((rondo_ns) (n) * 1000000000)
+#define RONDO_US(n) (1000 * (rondo_ns) (n))
+#define RONDO_MS(n) (1000000 * (rondo_ns) (n))
+#define RONDO_S(n) (1000000000 * (rondo_ns) (n))
 /** As a span: for ever. */
 #define RONDO_FOREVER INT64_MAX
 

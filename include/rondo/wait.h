@@ -59,10 +59,10 @@ RONDO_API rondo_future *rondo_shield(rondo_future *future);
  *          rc = rondo_timeout_leave(&limit, several_awaits());
  *  When the time is up the task is cancelled, and leave turns that RONDO_ECANCELLED into RONDO_ETIMEDOUT. */
 typedef struct rondo_timeout {
-    rondo_task *task;      /**< private */
-    rondo_handle timer;    /**< private */
-    unsigned cancelling;   /**< private */
-    bool expired;          /**< private */
+    rondo_task *task;    /**< private */
+    rondo_handle timer;  /**< private */
+    unsigned cancelling; /**< private */
+    bool expired;        /**< private */
 } rondo_timeout;
 
 RONDO_API int rondo_timeout_enter(rondo_timeout *timeout, rondo_ns delay);

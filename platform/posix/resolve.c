@@ -11,13 +11,14 @@
 #include "../sockaddr.h"
 #include "../socket.h"
 
+/* clang-format off */
 static int code_of(int number)
 {
     switch (number) {
     case 0:
         return 0;
-#define MAP(name)                                                                                                    \
-    case name:                                                                                                        \
+#define MAP(name) \
+    case name:    \
         return RONDO_##name;
         MAP(EAI_AGAIN) MAP(EAI_BADFLAGS) MAP(EAI_FAIL) MAP(EAI_FAMILY) MAP(EAI_MEMORY) MAP(EAI_NONAME)
         MAP(EAI_SERVICE) MAP(EAI_SOCKTYPE) MAP(EAI_OVERFLOW)
@@ -34,6 +35,7 @@ static int code_of(int number)
         return RONDO_EAI_FAIL;
     }
 }
+/* clang-format on */
 
 static int copy_answers(const struct addrinfo *answers, rondo_addrinfo **ret_info)
 {
@@ -61,9 +63,10 @@ static int copy_answers(const struct addrinfo *answers, rondo_addrinfo **ret_inf
 
 int rondo_socket_resolve(const rondo_addrinfo_query *query, rondo_addrinfo **ret_info)
 {
-    struct addrinfo hints = {
-        .ai_family = query->family, .ai_socktype = query->type, .ai_protocol = query->proto, .ai_flags = query->flags
-    };
+    struct addrinfo hints = { .ai_family = query->family,
+                              .ai_socktype = query->type,
+                              .ai_protocol = query->proto,
+                              .ai_flags = query->flags };
     const char *host = query->host && *query->host ? query->host : NULL;
     struct addrinfo *answers = NULL;
     errno = 0;
@@ -79,8 +82,8 @@ int rondo_socket_reverse(const rondo_address *address, int flags, rondo_nameinfo
 {
     rondo_nameinfo info;
     errno = 0;
-    int rc = getnameinfo(rondo_address_sockaddr(address), (socklen_t) address->length, info.host, sizeof info.host,
-                         info.service, sizeof info.service, flags);
+    int rc = getnameinfo(rondo_address_sockaddr(address), (socklen_t) address->length, info.host,
+                         sizeof info.host, info.service, sizeof info.service, flags);
     if (rc == 0)
         *ret_info = info;
     return code_of(rc);

@@ -29,13 +29,14 @@ const int rondo_resolve_numeric_host = AI_NUMERICHOST;
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set on each socket there */
 #endif
 
+/* clang-format off */
 int rondo_error_from_system(int number)
 {
     switch (number) {
     case 0:
         return 0;
-#define MAP(name)                                                                                                    \
-    case name:                                                                                                        \
+#define MAP(name) \
+    case name:    \
         return RONDO_##name;
         MAP(ENOMEM) MAP(EACCES) MAP(EADDRINUSE) MAP(EADDRNOTAVAIL) MAP(EAFNOSUPPORT) MAP(EAGAIN)
         MAP(EALREADY) MAP(EBADF) MAP(ECONNABORTED) MAP(ECONNREFUSED) MAP(ECONNRESET) MAP(EDESTADDRREQ) MAP(EEXIST)
@@ -55,6 +56,7 @@ int rondo_error_from_system(int number)
         return RONDO_EOS;
     }
 }
+/* clang-format on */
 
 static int check(int rc)
 {
@@ -211,7 +213,8 @@ ptrdiff_t rondo_socket_sendv(rondo_socket sock, const rondo_bytes *pieces, size_
     if (count > 64)
         count = 64;
     for (size_t i = 0; i < count; i++)
-        vectors[i] = (struct iovec) { .iov_base = (void *) (uintptr_t) pieces[i].data, .iov_len = pieces[i].length };
+        vectors[i] =
+            (struct iovec){ .iov_base = (void *) (uintptr_t) pieces[i].data, .iov_len = pieces[i].length };
     struct msghdr message = { .msg_iov = vectors };
     message.msg_iovlen = (__typeof__(message.msg_iovlen)) count; /* int or size_t */
     ssize_t n;

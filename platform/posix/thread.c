@@ -103,7 +103,7 @@ int rondo_thread_start(rondo_thread *ret_thread, void (*entry)(void *context), v
     struct start *start = malloc(sizeof(*start));
     if (!start)
         return RONDO_ENOMEM;
-    *start = (struct start) { entry, context };
+    *start = (struct start){ entry, context };
     sigset_t all;
     sigset_t old;
     sigfillset(&all);

@@ -275,8 +275,8 @@ static void queue_first_step(struct rondo_coroutine_frame *self)
     rondo_loop_queue(self->future.loop, &self->wake.ready);
 }
 
-rondo_task *rondo_coroutine_task(rondo_loop *loop, const rondo_task_options *options, rondo_coroutine *function,
-                                 void *context)
+rondo_task *rondo_coroutine_task(rondo_loop *loop, const rondo_task_options *options,
+                                 rondo_coroutine *function, void *context)
 {
     if (options && !options->size) {
         rondo_fail(RONDO_EINVAL, "the size of the task's options is not set");

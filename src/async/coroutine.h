@@ -19,7 +19,7 @@ enum rondo_coroutine_state {
 struct rondo_coroutine_frame {
     rondo_future future; /* first: a task is a future */
     struct rondo_waiter wake;
-    rondo_future *awaited;  /* what rondo_await waits for; the frame's reference */
+    rondo_future *awaited; /* what rondo_await waits for; the frame's reference */
     rondo_coroutine *function;
     void *context;
     rondo_destructor *destroy; /* of the context; may be NULL */
@@ -31,10 +31,10 @@ struct rondo_coroutine_frame {
     int code;            /* what the function returned */
     unsigned cancelling; /* requests less those taken back */
     uint8_t state;       /* enum rondo_coroutine_state */
-    bool must_cancel; /* a request that no wait has taken up yet */
-    bool is_cancelling; /* a request is on its way down from here: tasks may wait in a circle */
-    bool throwing;    /* the wait that goes on now ends with RONDO_ECANCELLED */
-    bool is_destroyed; /* the loop was closed over it */
+    bool must_cancel;    /* a request that no wait has taken up yet */
+    bool is_cancelling;  /* a request is on its way down from here: tasks may wait in a circle */
+    bool throwing;       /* the wait that goes on now ends with RONDO_ECANCELLED */
+    bool is_destroyed;   /* the loop was closed over it */
 };
 
 /* The coroutine that runs on this thread; NULL outside. */
@@ -51,8 +51,8 @@ rondo_future *rondo_coroutine_spawn(rondo_loop *loop, rondo_coroutine *function,
                                     rondo_destructor *destroy);
 
 /* A task, its first step queued. One reference, besides the one it holds itself until it ends. */
-rondo_task *rondo_coroutine_task(rondo_loop *loop, const rondo_task_options *options, rondo_coroutine *function,
-                                 void *context);
+rondo_task *rondo_coroutine_task(rondo_loop *loop, const rondo_task_options *options,
+                                 rondo_coroutine *function, void *context);
 
 /* Give way until the node is run again; the state says where the node is. Returns 0 or RONDO_ECANCELLED. */
 int rondo_coroutine_give_way(struct rondo_coroutine_frame *self, enum rondo_coroutine_state state);

@@ -111,7 +111,8 @@ static void let_go(struct rondo_holder *holder)
     struct gather *self = rondo_container(holder, struct gather, holder);
     rondo_future_ref(&self->future);
     for (size_t i = 0; i < self->member_count; i++)
-        if (!rondo_future_is_done(self->members[i].waiter.future) && rondo_waiter_remove(&self->members[i].waiter))
+        if (!rondo_future_is_done(self->members[i].waiter.future) &&
+            rondo_waiter_remove(&self->members[i].waiter))
             rondo_future_unref(&self->future);
     rondo_future_unref(&self->future);
 }

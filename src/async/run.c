@@ -179,7 +179,8 @@ int rondo_run(const rondo_loop_options *options, rondo_coroutine *coroutine, voi
     rondo_thread_state.owns_set = false;
     rc = run_main(&runner, coroutine, context);
     char message[256]; /* of the failure, before anything else fails */
-    snprintf(message, sizeof message, "%s", rondo_last_error() == rc ? rondo_last_error_message() : rondo_strerror(rc));
+    snprintf(message, sizeof message, "%s",
+             rondo_last_error() == rc ? rondo_last_error_message() : rondo_strerror(rc));
     cancel_all_tasks(runner.loop);
     rondo_thread_state.set = outer;
     rondo_thread_state.owns_set = owns_outer;

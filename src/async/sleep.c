@@ -33,7 +33,8 @@ static void timer_dispose(rondo_future *future)
 }
 
 static const struct rondo_future_type timer_type = { .cancel = timer_cancel, .dispose = timer_dispose };
-static const struct rondo_future_type yield_type = { .cancel = rondo_future_cancel_now, .dispose = rondo_future_dispose };
+static const struct rondo_future_type yield_type = { .cancel = rondo_future_cancel_now,
+                                                     .dispose = rondo_future_dispose };
 
 bool rondo_future_is_bare_yield(const rondo_future *future)
 {
@@ -57,7 +58,8 @@ rondo_future *rondo_sleep(rondo_loop *loop, rondo_ns delay)
 {
     if (rondo_loop_check(loop) < 0)
         return NULL;
-    rondo_future *future = rondo_future_make(loop, delay > 0 ? &timer_type : &yield_type, sizeof(struct sleep_future));
+    rondo_future *future =
+        rondo_future_make(loop, delay > 0 ? &timer_type : &yield_type, sizeof(struct sleep_future));
     if (!future)
         return NULL;
     struct sleep_future *self = sleep_of(future);

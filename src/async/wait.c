@@ -52,7 +52,8 @@ static bool is_over(struct wait_call *call, rondo_future *member)
 {
     if (call->left == 0 || call->until == RONDO_WAIT_FIRST)
         return true;
-    if (call->until != RONDO_WAIT_FIRST_FAILURE || member->state == RONDO_FUTURE_CANCELLED || member->code >= 0)
+    if (call->until != RONDO_WAIT_FIRST_FAILURE || member->state == RONDO_FUTURE_CANCELLED ||
+        member->code >= 0)
         return false;
     member->unseen = false;
     return true;
@@ -144,7 +145,8 @@ static struct wait_call *make_wait(rondo_loop *loop, rondo_future *const *future
     call->holders = 1;
     call->release = rondo_future_new(loop);
     call->futures = rondo_allocate(&loop->allocator, count * sizeof(*call->futures));
-    int rc = call->release && call->futures ? take_members(call, futures, count) : rondo_fail(RONDO_ENOMEM, NULL);
+    int rc =
+        call->release && call->futures ? take_members(call, futures, count) : rondo_fail(RONDO_ENOMEM, NULL);
     if (rc == 0)
         return call;
     drop_wait(call);
@@ -411,7 +413,8 @@ int rondo_timeout_enter(rondo_timeout *timeout, rondo_ns delay)
         return 0;
     if (delay <= 0) /* asyncio: already late, the next wait is cancelled */
         return rondo_loop_call_soon(task->loop, &timeout->timer, expire, timeout);
-    return rondo_loop_timer(task->loop, rondo_loop_deadline(task->loop, delay), &timeout->timer, expire, timeout);
+    return rondo_loop_timer(task->loop, rondo_loop_deadline(task->loop, delay), &timeout->timer, expire,
+                            timeout);
 }
 
 int rondo_timeout_leave(rondo_timeout *timeout, int code)

@@ -35,7 +35,8 @@ static struct rondo_chunk *make_chunk(const rondo_allocator *allocator, size_t c
     return chunk;
 }
 
-static struct rondo_chunk *take_chunk(struct rondo_chunk_pool *pool, const rondo_allocator *allocator, size_t length)
+static struct rondo_chunk *take_chunk(struct rondo_chunk_pool *pool, const rondo_allocator *allocator,
+                                      size_t length)
 {
     struct rondo_chunk *chunk = pool->free;
     if (length > SMALL_CAPACITY) {
@@ -53,7 +54,8 @@ static struct rondo_chunk *take_chunk(struct rondo_chunk_pool *pool, const rondo
     return chunk;
 }
 
-static void give_chunk(struct rondo_chunk_pool *pool, const rondo_allocator *allocator, struct rondo_chunk *chunk)
+static void give_chunk(struct rondo_chunk_pool *pool, const rondo_allocator *allocator,
+                       struct rondo_chunk *chunk)
 {
     if (chunk->capacity != SMALL_CAPACITY || pool->count >= POOLED_CHUNKS) {
         rondo_release(allocator, chunk);
@@ -65,8 +67,8 @@ static void give_chunk(struct rondo_chunk_pool *pool, const rondo_allocator *all
 }
 
 /* Copy what lies behind @skip into @to, then what does not fit there into @rest. */
-static void copy_pieces(struct rondo_chunk *to, struct rondo_chunk *rest, const rondo_bytes *pieces, size_t count,
-                        size_t skip)
+static void copy_pieces(struct rondo_chunk *to, struct rondo_chunk *rest, const rondo_bytes *pieces,
+                        size_t count, size_t skip)
 {
     for (size_t i = 0; i < count; i++) {
         const unsigned char *data = pieces[i].data;
@@ -91,8 +93,9 @@ static void copy_pieces(struct rondo_chunk *to, struct rondo_chunk *rest, const 
     }
 }
 
-int rondo_chunks_append(struct rondo_chunks *chunks, struct rondo_chunk_pool *pool, const rondo_allocator *allocator,
-                        const rondo_bytes *pieces, size_t count, size_t skip)
+int rondo_chunks_append(struct rondo_chunks *chunks, struct rondo_chunk_pool *pool,
+                        const rondo_allocator *allocator, const rondo_bytes *pieces, size_t count,
+                        size_t skip)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
@@ -121,13 +124,14 @@ int rondo_chunks_append(struct rondo_chunks *chunks, struct rondo_chunk_pool *po
 size_t rondo_chunks_gather(const struct rondo_chunks *chunks, rondo_bytes *pieces, size_t capacity)
 {
     size_t count = 0;
-    for (const struct rondo_chunk *chunk = chunks->head; chunk && count < capacity; chunk = chunk->next, count++)
+    for (const struct rondo_chunk *chunk = chunks->head; chunk && count < capacity;
+         chunk = chunk->next, count++)
         pieces[count] = (rondo_bytes){ chunk->bytes + chunk->start, chunk->end - chunk->start };
     return count;
 }
 
-void rondo_chunks_consume(struct rondo_chunks *chunks, struct rondo_chunk_pool *pool, const rondo_allocator *allocator,
-                          size_t length)
+void rondo_chunks_consume(struct rondo_chunks *chunks, struct rondo_chunk_pool *pool,
+                          const rondo_allocator *allocator, size_t length)
 {
     assert(length <= chunks->size);
     chunks->size -= length;

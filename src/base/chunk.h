@@ -21,13 +21,14 @@ struct rondo_chunks {
 };
 
 /* Append @count pieces, but for their first @skip bytes. Returns 0; RONDO_ENOMEM: nothing was appended. */
-int rondo_chunks_append(struct rondo_chunks *chunks, struct rondo_chunk_pool *pool, const rondo_allocator *allocator,
-                        const rondo_bytes *pieces, size_t count, size_t skip);
+int rondo_chunks_append(struct rondo_chunks *chunks, struct rondo_chunk_pool *pool,
+                        const rondo_allocator *allocator, const rondo_bytes *pieces, size_t count,
+                        size_t skip);
 /* Name the bytes from the front in at most @capacity pieces; returns how many. */
 size_t rondo_chunks_gather(const struct rondo_chunks *chunks, rondo_bytes *pieces, size_t capacity);
 /* Forget the first @length bytes. */
-void rondo_chunks_consume(struct rondo_chunks *chunks, struct rondo_chunk_pool *pool, const rondo_allocator *allocator,
-                          size_t length);
+void rondo_chunks_consume(struct rondo_chunks *chunks, struct rondo_chunk_pool *pool,
+                          const rondo_allocator *allocator, size_t length);
 void rondo_chunk_pool_free(struct rondo_chunk_pool *pool, const rondo_allocator *allocator);
 
 #endif

@@ -5,8 +5,10 @@
 
 #include <stddef.h>
 
-#define rondo_container(pointer, type, member)                                                     \
+/* clang-format off */
+#define rondo_container(pointer, type, member) \
     ((type *) (void *) ((char *) (pointer) - offsetof(type, member)))
+/* clang-format on */
 
 /* Fetch what lies at @pointer into the cache ahead of its use; may be anything. */
 #if defined(__GNUC__)

@@ -9,8 +9,8 @@ static _Thread_local char last_message[512];
 const char *rondo_strerror(int code)
 {
     switch (code) {
-#define RONDO_ERROR_TEXT(name, value, class_name, text)                                            \
-    case value:                                                                                    \
+#define RONDO_ERROR_TEXT(name, value, class_name, text) \
+    case value:                                         \
         return text;
         RONDO_ERRORS(RONDO_ERROR_TEXT)
 #undef RONDO_ERROR_TEXT
@@ -25,8 +25,8 @@ const char *rondo_strerror(int code)
 const char *rondo_err_name(int code)
 {
     switch (code) {
-#define RONDO_ERROR_NAME(name, value, class_name, text)                                            \
-    case value:                                                                                    \
+#define RONDO_ERROR_NAME(name, value, class_name, text) \
+    case value:                                         \
         return "RONDO_" #name;
         RONDO_ERRORS(RONDO_ERROR_NAME)
 #undef RONDO_ERROR_NAME
@@ -41,8 +41,8 @@ const char *rondo_err_name(int code)
 rondo_error_class rondo_err_class(int code)
 {
     switch (code) {
-#define RONDO_ERROR_CLASS(name, value, class_name, text)                                           \
-    case value:                                                                                    \
+#define RONDO_ERROR_CLASS(name, value, class_name, text) \
+    case value:                                          \
         return RONDO_CLASS_##class_name;
         RONDO_ERRORS(RONDO_ERROR_CLASS)
 #undef RONDO_ERROR_CLASS

@@ -104,8 +104,8 @@ static void rebuild(struct rondo_heap *heap, size_t end)
         sift_down(heap, i, heap->entries[i]);
 }
 
-void rondo_heap_sweep(struct rondo_heap *heap, bool (*is_live)(void *context, const struct rondo_heap_entry *entry),
-                      void *context)
+void rondo_heap_sweep(struct rondo_heap *heap,
+                      bool (*is_live)(void *context, const struct rondo_heap_entry *entry), void *context)
 {
     size_t kept = RONDO_HEAP_ROOT;
     for (size_t i = RONDO_HEAP_ROOT; i < RONDO_HEAP_ROOT + heap->count; i++)

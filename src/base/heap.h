@@ -31,8 +31,8 @@ void rondo_heap_pop(struct rondo_heap *heap);
 /* Give the head another key. */
 void rondo_heap_replace(struct rondo_heap *heap, struct rondo_heap_entry entry);
 /* Drop every entry for which @is_live says no. */
-void rondo_heap_sweep(struct rondo_heap *heap, bool (*is_live)(void *context, const struct rondo_heap_entry *entry),
-                      void *context);
+void rondo_heap_sweep(struct rondo_heap *heap,
+                      bool (*is_live)(void *context, const struct rondo_heap_entry *entry), void *context);
 /* Take every entry that is due at @now out of the heap and hand it to @settle, which may give it a later key or say false: it
  * is gone then. Those still due come back in order: *ret_count of them, in memory of the heap that stays as it is until the
  * next call; the others go back into the heap. */

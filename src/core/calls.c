@@ -41,7 +41,8 @@ static int enter_closely(rondo_loop *loop, rondo_callback *callback)
 }
 
 static inline void put_call(rondo_loop *loop, struct rondo_slot *slot, rondo_handle *ret_handle,
-                            rondo_callback *callback, void *context, rondo_destructor *destroy, const char *name)
+                            rondo_callback *callback, void *context, rondo_destructor *destroy,
+                            const char *name)
 {
     slot->callback = callback;
     slot->context = context;
@@ -68,7 +69,8 @@ static int queue_call_closely(rondo_loop *loop, rondo_handle *ret_handle, const 
     return 0;
 }
 
-static int queue_plain_closely(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback, void *context)
+static int queue_plain_closely(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback,
+                               void *context)
 {
     rondo_call call = { .callback = callback, .context = context };
     return queue_call_closely(loop, ret_handle, &call);
@@ -122,7 +124,9 @@ void rondo_slot_run(struct rondo_ready *node, struct rondo_core *core)
 {
     struct rondo_slot *slot = rondo_container(node, struct rondo_slot, ready);
     rondo_loop *loop = rondo_loop_of(core);
-    rondo_call call = { .callback = slot->callback, .context = slot->context, .destroy = slot->destroy, .name = slot->name };
+    rondo_call call = {
+        .callback = slot->callback, .context = slot->context, .destroy = slot->destroy, .name = slot->name
+    };
     uint32_t index = slot->index;
     uint32_t generation = slot->generation;
     rondo_slots_give(&loop->slots, slot);
@@ -140,9 +144,10 @@ static void run_letter(struct rondo_ready *node, struct rondo_core *core)
 {
     struct rondo_letter *letter = rondo_container(node, struct rondo_letter, ready);
     rondo_loop *loop = rondo_loop_of(core);
-    rondo_call call = {
-        .callback = letter->callback, .context = letter->context, .destroy = letter->destroy, .name = letter->name
-    };
+    rondo_call call = { .callback = letter->callback,
+                        .context = letter->context,
+                        .destroy = letter->destroy,
+                        .name = letter->name };
     uint32_t number = letter->block->first + (uint32_t) (letter - letter->block->letters);
     rondo_inbox_letter_done(&loop->inbox, &loop->allocator, letter);
     if (call.callback)
@@ -167,7 +172,8 @@ int rondo_loop_call_threadsafe(rondo_loop *loop, const rondo_call *call, rondo_h
     return rc;
 }
 
-int rondo_loop_call_soon_threadsafe(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback, void *context)
+int rondo_loop_call_soon_threadsafe(rondo_loop *loop, rondo_handle *ret_handle, rondo_callback *callback,
+                                    void *context)
 {
     rondo_call call = { .size = sizeof call, .callback = callback, .context = context };
     return rondo_loop_call_threadsafe(loop, &call, ret_handle);
@@ -218,8 +224,8 @@ void rondo_handle_cancel(rondo_handle *handle)
         return;
     }
     rondo_call call;
-    if (handle->slot == RONDO_INBOX_SLOT && rondo_inbox_cancel(&handle->loop->inbox, handle->generation, &call)
-        && call.destroy)
+    if (handle->slot == RONDO_INBOX_SLOT &&
+        rondo_inbox_cancel(&handle->loop->inbox, handle->generation, &call) && call.destroy)
         call.destroy(call.context);
 }
 

@@ -16,9 +16,9 @@ static const struct {
     rondo_backend backend;
     const char *name;
 } names[] = {
-    { RONDO_BACKEND_AUTO, "auto" },       { RONDO_BACKEND_SELECTOR, "selector" },
+    { RONDO_BACKEND_AUTO, "auto" },         { RONDO_BACKEND_SELECTOR, "selector" },
     { RONDO_BACKEND_PROACTOR, "proactor" }, { RONDO_BACKEND_EPOLL, "epoll" },
-    { RONDO_BACKEND_KQUEUE, "kqueue" },   { RONDO_BACKEND_POLL, "poll" },
+    { RONDO_BACKEND_KQUEUE, "kqueue" },     { RONDO_BACKEND_POLL, "poll" },
     { RONDO_BACKEND_IO_URING, "io_uring" }, { RONDO_BACKEND_IOCP, "iocp" },
 };
 
@@ -41,8 +41,10 @@ int rondo_backend_from_name(const char *name, rondo_backend *ret_backend)
             return 0;
         }
     }
-    return rondo_fail(RONDO_EINVAL, "no backend is called '%s'; there are auto, selector, proactor, epoll, kqueue, "
-                                    "poll, io_uring, iocp", name ? name : "");
+    return rondo_fail(RONDO_EINVAL,
+                      "no backend is called '%s'; there are auto, selector, proactor, epoll, kqueue, "
+                      "poll, io_uring, iocp",
+                      name ? name : "");
 }
 
 static bool is_wanted(const struct rondo_driver_ops *ops, rondo_backend wanted)
@@ -55,7 +57,8 @@ static bool is_wanted(const struct rondo_driver_ops *ops, rondo_backend wanted)
 }
 
 /* Open the first backend that fits, or any; the error of the first that did not open. */
-static int open_first(rondo_backend wanted, bool any, const struct rondo_driver_config *config, struct rondo_core *core)
+static int open_first(rondo_backend wanted, bool any, const struct rondo_driver_config *config,
+                      struct rondo_core *core)
 {
     int rc = 0;
     for (size_t i = 0; rondo_driver_registry[i]; i++) {
@@ -88,8 +91,8 @@ static int open_auto(const struct rondo_driver_config *config, struct rondo_core
     return open_first(RONDO_BACKEND_AUTO, true, config, core);
 }
 
-int rondo_choose_driver(const rondo_loop_options *options, const rondo_allocator *allocator, struct rondo_core *core,
-                        char **ret_reason)
+int rondo_choose_driver(const rondo_loop_options *options, const rondo_allocator *allocator,
+                        struct rondo_core *core, char **ret_reason)
 {
     struct rondo_driver_config config = {
         .allocator = allocator,
@@ -119,7 +122,8 @@ int rondo_choose_driver(const rondo_loop_options *options, const rondo_allocator
 
 static _Thread_local char probe_texts[8][512]; /* what the last probe of this thread had to say */
 
-static void probe_one(const struct rondo_driver_ops *ops, char *text, size_t capacity, rondo_backend_info *info)
+static void probe_one(const struct rondo_driver_ops *ops, char *text, size_t capacity,
+                      rondo_backend_info *info)
 {
     struct rondo_driver_config config = { .allocator = &rondo_allocator_default };
     struct rondo_driver *driver;
@@ -154,7 +158,8 @@ size_t rondo_backend_probe(rondo_backend_info *ret_infos, size_t capacity)
             if (rondo_driver_registry[k]->backend != backend)
                 continue;
             ret_infos[count].reason = "";
-            probe_one(rondo_driver_registry[k], probe_texts[count], sizeof probe_texts[count], &ret_infos[count]);
+            probe_one(rondo_driver_registry[k], probe_texts[count], sizeof probe_texts[count],
+                      &ret_infos[count]);
         }
     }
     return count;

@@ -9,7 +9,7 @@
 
 /* Open the driver that @options ask for into core->driver. Where a fallback was taken, *ret_reason gets the
  * words, owned. Returns 0 or the reason why not, with words. */
-int rondo_choose_driver(const rondo_loop_options *options, const rondo_allocator *allocator, struct rondo_core *core,
-                        char **ret_reason);
+int rondo_choose_driver(const rondo_loop_options *options, const rondo_allocator *allocator,
+                        struct rondo_core *core, char **ret_reason);
 
 #endif

@@ -65,7 +65,8 @@ void rondo_loop_default_exception_handler(rondo_loop *loop, const rondo_exceptio
 {
     if (!loop || !context)
         return;
-    rondo_log(RONDO_LOG_ERROR, "%s", context->message ? context->message : "Unhandled exception in event loop");
+    rondo_log(RONDO_LOG_ERROR, "%s",
+              context->message ? context->message : "Unhandled exception in event loop");
     if (context->context)
         rondo_log(RONDO_LOG_ERROR, "context: %s: %s", context->context->message,
                   context->context->error_message ? context->context->error_message : "");

@@ -19,7 +19,8 @@ struct rondo_flow {
 size_t rondo_flow_stack_size(rondo_loop *loop, size_t asked);
 
 /* Give the flow a stack and prepare it to run @entry(@argument), which ends with rondo_flow_exit. Returns 0 or RONDO_ENOMEM. */
-int rondo_flow_start(rondo_loop *loop, struct rondo_flow *flow, void (*entry)(void *argument), void *argument);
+int rondo_flow_start(rondo_loop *loop, struct rondo_flow *flow, void (*entry)(void *argument),
+                     void *argument);
 /* Go on in @flow until it gives way or exits. @outer is the flow that runs now; NULL: the thread's own. */
 void rondo_flow_resume(rondo_loop *loop, struct rondo_flow *flow, struct rondo_flow *outer);
 void rondo_flow_give_way(struct rondo_flow *flow);

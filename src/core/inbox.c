@@ -109,7 +109,8 @@ void rondo_inbox_take(struct rondo_inbox *inbox, struct rondo_ready_list *queue,
     }
 }
 
-static void retire_block(struct rondo_inbox *inbox, const rondo_allocator *allocator, struct rondo_inbox_block *block)
+static void retire_block(struct rondo_inbox *inbox, const rondo_allocator *allocator,
+                         struct rondo_inbox_block *block)
 {
     struct rondo_inbox_block **link = &inbox->taken;
     while (*link != block)
@@ -128,7 +129,8 @@ static void retire_block(struct rondo_inbox *inbox, const rondo_allocator *alloc
         rondo_release(allocator, block);
 }
 
-void rondo_inbox_letter_done(struct rondo_inbox *inbox, const rondo_allocator *allocator, struct rondo_letter *letter)
+void rondo_inbox_letter_done(struct rondo_inbox *inbox, const rondo_allocator *allocator,
+                             struct rondo_letter *letter)
 {
     letter->callback = NULL;
     if (--letter->block->unread == 0)

@@ -12,8 +12,8 @@ static void on_interrupt(void *context)
     loop->core.driver->ops->wake(loop->core.driver);
 }
 
-bool rondo_loop_watch_interrupt(rondo_loop *loop, void (*take)(rondo_loop *loop, unsigned count, void *context),
-                                void *context)
+bool rondo_loop_watch_interrupt(rondo_loop *loop,
+                                void (*take)(rondo_loop *loop, unsigned count, void *context), void *context)
 {
     atomic_store(&loop->interrupts, 0);
     loop->on_interrupt = take;

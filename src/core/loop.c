@@ -27,7 +27,8 @@ static int read_options(const rondo_loop_options *given, rondo_loop_options *opt
     if (!given)
         return 0;
     if (given->size < offsetof(rondo_loop_options, fallback) || given->size > 4096)
-        return rondo_fail(RONDO_EINVAL, "the size of the loop's options is not set; start from RONDO_LOOP_OPTIONS");
+        return rondo_fail(RONDO_EINVAL,
+                          "the size of the loop's options is not set; start from RONDO_LOOP_OPTIONS");
     memcpy(options, given, given->size < sizeof *options ? given->size : sizeof *options);
     if ((int) options->backend < 0 || options->backend > RONDO_BACKEND_IOCP)
         return rondo_fail(RONDO_EINVAL, "no such backend: %d", (int) options->backend);

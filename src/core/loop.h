@@ -28,14 +28,14 @@ struct rondo_loop {
     struct rondo_core core; /* first: nodes are run with it */
 
     /* --- touched by every pass and every callback */
-    bool guarded;    /* a call must look closer: closed, in debug mode, or mail may be waiting unseen */
+    bool guarded; /* a call must look closer: closed, in debug mode, or mail may be waiting unseen */
     bool closed;
     bool running;
     bool stopping;
     bool debug;
-    int raised;      /* the code of rondo_raise in the callback that runs; 0: none */
-    int interrupt;   /* what ends the run at once; 0: nothing */
-    unsigned nesting; /* protocol callbacks that run inside a task's or a callback's call */
+    int raised;                /* the code of rondo_raise in the callback that runs; 0: none */
+    int interrupt;             /* what ends the run at once; 0: nothing */
+    unsigned nesting;          /* protocol callbacks that run inside a task's or a callback's call */
     const char *callback_name; /* of the callback that runs, for debug mode */
     struct rondo_slots slots;
     struct rondo_heap timers;
@@ -51,7 +51,7 @@ struct rondo_loop {
     /* --- rooms above */
     struct rondo_link transports;
     struct rondo_link servers;
-    struct rondo_link tasks;     /* every task that is not done */
+    struct rondo_link tasks; /* every task that is not done */
     struct rondo_link gathers;
     struct rondo_flow_pool *flows;
     struct rondo_coroutine_pool *coroutines;
@@ -95,7 +95,8 @@ static inline void rondo_loop_queue(rondo_loop *loop, struct rondo_ready *node)
 int rondo_loop_check(rondo_loop *loop);
 
 /* The calls below the public ones: an internal timer or queued call. Same errors. */
-int rondo_loop_timer(rondo_loop *loop, rondo_ns when, rondo_handle *ret_handle, rondo_callback *callback, void *context);
+int rondo_loop_timer(rondo_loop *loop, rondo_ns when, rondo_handle *ret_handle, rondo_callback *callback,
+                     void *context);
 
 /* A deadline @delay from now; never overflows. */
 rondo_ns rondo_loop_deadline(const rondo_loop *loop, rondo_ns delay);
@@ -119,14 +120,14 @@ void rondo_loop_interrupt(rondo_loop *loop, int code);
 void rondo_loop_report(rondo_loop *loop, rondo_exception_context context);
 
 /* --- the pieces of loop.c's life, each in its file */
-void rondo_calls_drop(rondo_loop *loop);            /* calls.c: release every call that is left, uncalled */
-void rondo_loop_take_mail(rondo_loop *loop);        /* calls.c */
-rondo_ns rondo_timers_deadline(rondo_loop *loop);   /* timers.c: earliest live deadline, RONDO_FOREVER */
-void rondo_timers_expire(rondo_loop *loop);         /* timers.c: queue what is due */
-void rondo_timer_cancel(rondo_loop *loop, struct rondo_slot *slot); /* timers.c: take it off the books */
+void rondo_calls_drop(rondo_loop *loop);          /* calls.c: release every call that is left, uncalled */
+void rondo_loop_take_mail(rondo_loop *loop);      /* calls.c */
+rondo_ns rondo_timers_deadline(rondo_loop *loop); /* timers.c: earliest live deadline, RONDO_FOREVER */
+void rondo_timers_expire(rondo_loop *loop);       /* timers.c: queue what is due */
+void rondo_timer_cancel(rondo_loop *loop, struct rondo_slot *slot);     /* timers.c: take it off the books */
 void rondo_slot_run(struct rondo_ready *node, struct rondo_core *core); /* calls.c */
-void rondo_run_batch(rondo_loop *loop);             /* pass.c */
-int rondo_loop_pass(rondo_loop *loop);              /* pass.c: one turn; the code of an interrupt or of the backend */
+void rondo_run_batch(rondo_loop *loop);                                 /* pass.c */
+int rondo_loop_pass(rondo_loop *loop); /* pass.c: one turn; the code of an interrupt or of the backend */
 
 /* --- what the rooms above do when a loop closes; called by rondo_loop_close and rondo_loop_free */
 void rondo_tasks_close(rondo_loop *loop);     /* src/async: report and destroy pending tasks */
@@ -137,17 +138,17 @@ void rondo_net_free(rondo_loop *loop);        /* src/net */
 
 /* interrupt.c: have Ctrl+C call @take on the loop's thread, in the pass that it wakes, until it is unwatched. Returns whether it
  * does: not off the main thread, nor where the program has a handler of its own. */
-bool rondo_loop_watch_interrupt(rondo_loop *loop, void (*take)(rondo_loop *loop, unsigned count, void *context),
-                                void *context);
+bool rondo_loop_watch_interrupt(rondo_loop *loop,
+                                void (*take)(rondo_loop *loop, unsigned count, void *context), void *context);
 void rondo_loop_unwatch_interrupt(rondo_loop *loop);
 void rondo_loop_take_interrupt(rondo_loop *loop); /* called by a pass that finds loop->interrupted */
 
 /* --- the loop of this thread (current.c) */
 struct rondo_thread_state {
     rondo_loop *running;
-    rondo_loop *set;   /* by rondo_loop_set_current */
-    bool owns_set;     /* made by rondo_loop_current */
-    void *coroutine;   /* the coroutine that runs (src/async) */
+    rondo_loop *set; /* by rondo_loop_set_current */
+    bool owns_set;   /* made by rondo_loop_current */
+    void *coroutine; /* the coroutine that runs (src/async) */
 };
 extern _Thread_local struct rondo_thread_state rondo_thread_state;
 

@@ -10,8 +10,7 @@ int rondo_slots_grow(struct rondo_slots *slots, const rondo_allocator *allocator
     size_t count = slots->chunk_count;
     if ((count & (count - 1)) == 0) { /* the table is full at powers of two */
         size_t capacity = count ? count * 2 : 1;
-        struct rondo_slot **chunks =
-            rondo_reallocate(allocator, slots->chunks, capacity * sizeof(*chunks));
+        struct rondo_slot **chunks = rondo_reallocate(allocator, slots->chunks, capacity * sizeof(*chunks));
         if (!chunks)
             return rondo_fail(RONDO_ENOMEM, NULL);
         slots->chunks = chunks;

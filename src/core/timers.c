@@ -9,7 +9,7 @@
 #include "loop.h"
 
 #define FEW_TIMERS 64u
-#define AHEAD 8u /* how far ahead slots are fetched */
+#define AHEAD 8u          /* how far ahead slots are fetched */
 #define SWEEP_MINIMUM 100 /* below this many entries stale ones are not worth a sweep */
 
 static bool entry_is_live(void *context, const struct rondo_heap_entry *entry)
@@ -53,19 +53,21 @@ static int start_timer(rondo_loop *loop, const rondo_call *call, rondo_handle *r
     return 0;
 }
 
-int rondo_loop_timer(rondo_loop *loop, rondo_ns when, rondo_handle *ret_handle, rondo_callback *callback, void *context)
+int rondo_loop_timer(rondo_loop *loop, rondo_ns when, rondo_handle *ret_handle, rondo_callback *callback,
+                     void *context)
 {
     rondo_call call = { .callback = callback, .context = context, .when = when };
     return start_timer(loop, &call, ret_handle);
 }
 
-int rondo_loop_call_at(rondo_loop *loop, rondo_ns when, rondo_handle *ret_handle, rondo_callback *callback, void *context)
+int rondo_loop_call_at(rondo_loop *loop, rondo_ns when, rondo_handle *ret_handle, rondo_callback *callback,
+                       void *context)
 {
     return rondo_loop_timer(loop, when, ret_handle, callback, context);
 }
 
-int rondo_loop_call_later(rondo_loop *loop, rondo_ns delay, rondo_handle *ret_handle, rondo_callback *callback,
-                          void *context)
+int rondo_loop_call_later(rondo_loop *loop, rondo_ns delay, rondo_handle *ret_handle,
+                          rondo_callback *callback, void *context)
 {
     if (!loop)
         return rondo_fail(RONDO_EINVAL, "no loop given");
@@ -113,7 +115,8 @@ static struct rondo_heap_entry *settle_head(rondo_loop *loop, struct rondo_slot 
             rondo_heap_pop(&loop->timers);
         } else if (slot->when > head->when) { /* it was put off */
             slot->order = next_order(loop);
-            rondo_heap_replace(&loop->timers, (struct rondo_heap_entry){ slot->when, slot->order, slot->index });
+            rondo_heap_replace(&loop->timers,
+                               (struct rondo_heap_entry){ slot->when, slot->order, slot->index });
         } else {
             *ret_slot = slot;
             return head;
@@ -170,8 +173,8 @@ void rondo_timers_expire(rondo_loop *loop)
     rondo_ns now = rondo_loop_time(loop);
     struct rondo_slot *slot;
     size_t patience = FEW_TIMERS + loop->timers.count / FEW_TIMERS;
-    while ((head = rondo_heap_head(&loop->timers)) && head->when <= now && (head = settle_head(loop, &slot))
-           && head->when <= now) {
+    while ((head = rondo_heap_head(&loop->timers)) && head->when <= now &&
+           (head = settle_head(loop, &slot)) && head->when <= now) {
         if (head->when == RONDO_FOREVER)
             return; /* never */
         if (patience-- == 0) {

@@ -117,18 +117,20 @@ static void rest(struct rondo_listener *listener, int error)
 {
     rondo_server *server = listener->server;
     rondo_loop *loop = server->loop;
-    rondo_loop_report(loop, (rondo_exception_context){
-                                .message = is_out_of_resources(error) ? "socket.accept() out of system resource"
-                                                                      : "Accept failed on a socket",
-                                .error = error,
-                                .error_message = rondo_strerror(error),
-                                .socket = listener->sock,
-                            });
+    rondo_loop_report(loop,
+                      (rondo_exception_context){
+                          .message = is_out_of_resources(error) ? "socket.accept() out of system resource"
+                                                                : "Accept failed on a socket",
+                          .error = error,
+                          .error_message = rondo_strerror(error),
+                          .socket = listener->sock,
+                      });
     if (server->is_closed || loop->closed)
         return;
     listener->is_resting = true;
     if (rondo_loop_timer(loop, rondo_loop_deadline(loop, REST), &listener->rest, start_again, listener) < 0)
-        listener->is_resting = submit(listener) < 0; /* else the next descriptor that is closed ends the rest */
+        listener->is_resting =
+            submit(listener) < 0; /* else the next descriptor that is closed ends the rest */
 }
 
 static void on_accept(struct rondo_op *op)

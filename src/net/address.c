@@ -54,7 +54,8 @@ int rondo_address_from_numeric(rondo_address *ret_address, const char *host, int
         return rondo_fail(RONDO_EINVAL, "no host given, or the port is not 0 to 65535");
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t) port) };
     if (inet_pton(AF_INET, host, &address.sin_addr) == 1)
-        return rondo_address_from_sockaddr(ret_address, (struct sockaddr *) (void *) &address, sizeof address);
+        return rondo_address_from_sockaddr(ret_address, (struct sockaddr *) (void *) &address,
+                                           sizeof address);
     if (from_ipv6(ret_address, host, port) == 0)
         return 0;
     return rondo_fail(RONDO_EINVAL, "'%s' is no numeric address", host);
@@ -157,6 +158,6 @@ size_t rondo_address_format(const rondo_address *address, char *ret_text, size_t
 
 bool rondo_address_equal(const rondo_address *left, const rondo_address *right)
 {
-    return left && right && left->length == right->length
-           && memcmp(left->storage.bytes, right->storage.bytes, left->length) == 0;
+    return left && right && left->length == right->length &&
+           memcmp(left->storage.bytes, right->storage.bytes, left->length) == 0;
 }

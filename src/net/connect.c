@@ -209,7 +209,8 @@ static int run_runner(void *context)
 {
     struct runner *runner = context;
     struct race *race = runner->race;
-    return rondo_connect_address(race->loop, &race->remote->entries[runner->index], race->local, &runner->sock);
+    return rondo_connect_address(race->loop, &race->remote->entries[runner->index], race->local,
+                                 &runner->sock);
 }
 
 static int start_runner(struct race *race)
@@ -288,11 +289,12 @@ static int run_race(struct race *race)
     return rc;
 }
 
-static int connect_racing(rondo_loop *loop, const rondo_addrinfo *remote, const rondo_addrinfo *local, rondo_ns delay,
-                          rondo_socket *ret_socket)
+static int connect_racing(rondo_loop *loop, const rondo_addrinfo *remote, const rondo_addrinfo *local,
+                          rondo_ns delay, rondo_socket *ret_socket)
 {
     size_t count = remote->count;
-    struct race *race = rondo_allocate_zeroed(&loop->allocator, sizeof(*race) + count * sizeof(struct runner));
+    struct race *race =
+        rondo_allocate_zeroed(&loop->allocator, sizeof(*race) + count * sizeof(struct runner));
     rondo_future **pending = race ? rondo_allocate(&loop->allocator, count * sizeof(*pending)) : NULL;
     if (!pending) {
         rondo_release(&loop->allocator, race);
@@ -317,8 +319,8 @@ static int connect_racing(rondo_loop *loop, const rondo_addrinfo *remote, const 
     return rc < 0 ? rondo_fail_text(rc, message) : 0;
 }
 
-int rondo_connect_race(rondo_loop *loop, const rondo_addrinfo *remote, const rondo_addrinfo *local, rondo_ns delay,
-                       rondo_socket *ret_socket)
+int rondo_connect_race(rondo_loop *loop, const rondo_addrinfo *remote, const rondo_addrinfo *local,
+                       rondo_ns delay, rondo_socket *ret_socket)
 {
     if (delay <= 0 || remote->count < 2)
         return connect_in_order(loop, remote, local, ret_socket);

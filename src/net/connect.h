@@ -24,7 +24,7 @@ int rondo_failures_raise(const struct rondo_failures *failures);
 
 /* Connect to the addresses of @remote one after another, each beginning when the one before has failed or @delay has passed
  * (RFC 8305); 0: only when it has failed. The first that connects wins. */
-int rondo_connect_race(rondo_loop *loop, const rondo_addrinfo *remote, const rondo_addrinfo *local, rondo_ns delay,
-                       rondo_socket *ret_socket);
+int rondo_connect_race(rondo_loop *loop, const rondo_addrinfo *remote, const rondo_addrinfo *local,
+                       rondo_ns delay, rondo_socket *ret_socket);
 
 #endif

@@ -199,8 +199,8 @@ static int run_create_connection(void *context)
     if (rc == 0)
         rc = order_addresses(request);
     if (rc == 0)
-        rc = rondo_connect_race(request->loop, request->remote, request->local, request->options.happy_eyeballs_delay,
-                                &request->sock);
+        rc = rondo_connect_race(request->loop, request->remote, request->local,
+                                request->options.happy_eyeballs_delay, &request->sock);
     return rc < 0 ? rc : make_transport(request);
 }
 
@@ -213,8 +213,8 @@ static int copy_texts(struct request *request)
     request->host = rondo_duplicate_text(allocator, options->host);
     request->service = rondo_duplicate_text(allocator, options->service ? options->service : number);
     request->local_host = rondo_duplicate_text(allocator, options->local_host);
-    bool failed = (options->host && !request->host) || !request->service
-                  || (options->local_host && !request->local_host);
+    bool failed = (options->host && !request->host) || !request->service ||
+                  (options->local_host && !request->local_host);
     return failed ? RONDO_ENOMEM : 0;
 }
 
@@ -278,7 +278,8 @@ rondo_future *rondo_connect_accepted_socket(rondo_loop *loop, rondo_protocol_fac
     return start(loop, factory, context, &options);
 }
 
-int rondo_await_connection(rondo_future *future, rondo_transport **ret_transport, rondo_protocol **ret_protocol)
+int rondo_await_connection(rondo_future *future, rondo_transport **ret_transport,
+                           rondo_protocol **ret_protocol)
 {
     void *value = NULL;
     int rc = rondo_await(future, &value);

@@ -82,7 +82,8 @@ static int read_options(const rondo_server_options *given, rondo_server_options 
 {
     *options = RONDO_SERVER_OPTIONS;
     if (!given || given->size < offsetof(rondo_server_options, hosts) || given->size > 4096)
-        return rondo_fail(RONDO_EINVAL, "no options given, or their size is not set; start from RONDO_SERVER_OPTIONS");
+        return rondo_fail(RONDO_EINVAL,
+                          "no options given, or their size is not set; start from RONDO_SERVER_OPTIONS");
     memcpy(options, given, given->size < sizeof *options ? given->size : sizeof *options);
     return check_options(options);
 }
@@ -189,7 +190,8 @@ static int bind_address(struct request *request, const rondo_addrinfo_entry *ent
 
 static int bind_all(struct request *request)
 {
-    request->sockets = rondo_allocate(&request->loop->allocator, request->address_count * sizeof(rondo_socket));
+    request->sockets =
+        rondo_allocate(&request->loop->allocator, request->address_count * sizeof(rondo_socket));
     if (!request->sockets)
         return rondo_fail(RONDO_ENOMEM, NULL);
     for (size_t i = 0; i < request->address_count; i++) {

@@ -47,11 +47,12 @@ struct rondo_transport {
     bool is_read_paused;
     bool is_write_paused; /* pause_writing was called */
     bool has_eof;         /* write_eof was called */
-    unsigned char *peer;  /* the peer's address as it was at the start: its length, then its bytes; may be NULL */
+    unsigned char
+        *peer; /* the peer's address as it was at the start: its length, then its bytes; may be NULL */
 };
 
-void rondo_transport_init(rondo_transport *transport, const struct rondo_transport_type *type, rondo_loop *loop,
-                          rondo_socket sock, rondo_protocol *protocol);
+void rondo_transport_init(rondo_transport *transport, const struct rondo_transport_type *type,
+                          rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol);
 /* Remember the peer; @peer may be NULL or empty: it is asked of the socket. Not having one is no failure. */
 void rondo_transport_note_peer(rondo_transport *transport, const rondo_address *peer);
 /* Flow control: call pause_writing or resume_writing where the buffered size asks for it. */
@@ -70,8 +71,8 @@ void rondo_transport_dispose(rondo_transport *transport);
 /* Make the transport of a connected socket and queue connection_made and the start of reading, and, if @waiter is
  * not NULL, its completion with the transport behind them (a reference is taken). Takes over @sock and the
  * reference to @protocol, unless it returns NULL (RONDO_ENOMEM). */
-rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol, rondo_server *server,
-                                  const rondo_address *peer, rondo_future *waiter);
+rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,
+                                  rondo_server *server, const rondo_address *peer, rondo_future *waiter);
 
 /* Call @factory; NULL with the error it raised, or RONDO_ETYPE if it gave none. */
 rondo_protocol *rondo_protocol_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context);

@@ -17,7 +17,8 @@ rondo_protocol *rondo_protocol_new(void *table)
         return NULL;
     }
     /* There may be no loop on this thread yet: the process's allocator. */
-    rondo_protocol *protocol = rondo_allocate_zeroed(&rondo_allocator_default, sizeof(*protocol) + ops->data_size);
+    rondo_protocol *protocol =
+        rondo_allocate_zeroed(&rondo_allocator_default, sizeof(*protocol) + ops->data_size);
     if (!protocol) {
         rondo_fail(RONDO_ENOMEM, NULL);
         return NULL;

@@ -21,11 +21,11 @@ struct rondo_server {
     int backlog;
     bool is_serving;
     bool is_closed;
-    bool is_run_forever;   /* serve_forever was called and has not ended */
-    bool is_forgotten;     /* rondo_server_free was called, or the loop is being freed */
-    size_t connections;    /* transports between construction and the end of connection_lost */
-    size_t holders;        /* accepts in the driver, accepted sockets on their way, coroutines */
-    rondo_future *forever; /* of serve_forever, while it runs */
+    bool is_run_forever;    /* serve_forever was called and has not ended */
+    bool is_forgotten;      /* rondo_server_free was called, or the loop is being freed */
+    size_t connections;     /* transports between construction and the end of connection_lost */
+    size_t holders;         /* accepts in the driver, accepted sockets on their way, coroutines */
+    rondo_future *forever;  /* of serve_forever, while it runs */
     rondo_future **waiters; /* of wait_closed and drain: done when the last connection is gone */
     size_t waiter_count;
     size_t waiter_capacity;

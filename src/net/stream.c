@@ -17,7 +17,8 @@ static void stream_dispose(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     assert(!rondo_op_is_active(&stream->recv) && !rondo_op_is_active(&stream->send));
-    rondo_chunks_consume(&stream->out, &transport->loop->chunks, &transport->loop->allocator, stream->out.size);
+    rondo_chunks_consume(&stream->out, &transport->loop->chunks, &transport->loop->allocator,
+                         stream->out.size);
     rondo_stream_held_free(stream);
     rondo_transport_dispose(transport);
 }
@@ -72,7 +73,8 @@ static void run_grace(struct rondo_ready *node, struct rondo_core *core)
 
 void rondo_stream_op_idle(struct rondo_stream *stream)
 {
-    if (stream->end == RONDO_STREAM_OVER && !rondo_op_is_active(&stream->recv) && !rondo_op_is_active(&stream->send))
+    if (stream->end == RONDO_STREAM_OVER && !rondo_op_is_active(&stream->recv) &&
+        !rondo_op_is_active(&stream->send))
         rondo_transport_unref(&stream->base);
 }
 
@@ -202,8 +204,8 @@ static struct waiter_node *make_waiter(rondo_loop *loop, rondo_future *future)
     return self;
 }
 
-rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol, rondo_server *server,
-                                  const rondo_address *peer, rondo_future *waiter)
+rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,
+                                  rondo_server *server, const rondo_address *peer, rondo_future *waiter)
 {
     struct rondo_stream *stream = rondo_allocate_zeroed(&loop->allocator, sizeof(*stream));
     struct waiter_node *waiter_node = stream && waiter ? make_waiter(loop, waiter) : NULL;

@@ -6,8 +6,8 @@
 
 #define HIGH_MARK ((size_t) 64 * 1024)
 
-void rondo_transport_init(rondo_transport *transport, const struct rondo_transport_type *type, rondo_loop *loop,
-                          rondo_socket sock, rondo_protocol *protocol)
+void rondo_transport_init(rondo_transport *transport, const struct rondo_transport_type *type,
+                          rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol)
 {
     transport->type = type;
     transport->loop = loop;
@@ -58,7 +58,8 @@ int rondo_transport_callback_failed(rondo_transport *transport, const char *mess
 /* --- flow control --------------------------------------------------------------------------------- */
 
 /* These two may be called inside a task's or another callback's write. */
-static void call_flow(rondo_transport *transport, void (*callback)(rondo_protocol *protocol), const char *message)
+static void call_flow(rondo_transport *transport, void (*callback)(rondo_protocol *protocol),
+                      const char *message)
 {
     if (!callback)
         return;
@@ -70,8 +71,8 @@ static void call_flow(rondo_transport *transport, void (*callback)(rondo_protoco
 
 void rondo_transport_maybe_pause(rondo_transport *transport)
 {
-    if (transport->is_write_paused || !transport->protocol
-        || transport->type->buffer_size(transport) <= transport->high)
+    if (transport->is_write_paused || !transport->protocol ||
+        transport->type->buffer_size(transport) <= transport->high)
         return;
     transport->is_write_paused = true;
     call_flow(transport, transport->protocol->ops->pause_writing, "protocol.pause_writing() failed");
@@ -79,8 +80,8 @@ void rondo_transport_maybe_pause(rondo_transport *transport)
 
 void rondo_transport_maybe_resume(rondo_transport *transport)
 {
-    if (!transport->is_write_paused || !transport->protocol
-        || transport->type->buffer_size(transport) > transport->low)
+    if (!transport->is_write_paused || !transport->protocol ||
+        transport->type->buffer_size(transport) > transport->low)
         return;
     transport->is_write_paused = false;
     call_flow(transport, transport->protocol->ops->resume_writing, "protocol.resume_writing() failed");
@@ -102,7 +103,8 @@ int rondo_transport_set_write_buffer_limits(rondo_transport *transport, size_t h
     return 0;
 }
 
-void rondo_transport_get_write_buffer_limits(const rondo_transport *transport, size_t *ret_low, size_t *ret_high)
+void rondo_transport_get_write_buffer_limits(const rondo_transport *transport, size_t *ret_low,
+                                             size_t *ret_high)
 {
     if (ret_low)
         *ret_low = transport ? transport->low : 0;
@@ -190,7 +192,8 @@ void rondo_transport_resume_reading(rondo_transport *transport)
 
 bool rondo_transport_is_reading(const rondo_transport *transport)
 {
-    return transport && transport->type->pause_reading && !transport->is_closing && !transport->is_read_paused;
+    return transport && transport->type->pause_reading && !transport->is_closing &&
+           !transport->is_read_paused;
 }
 
 /* --- the protocol --------------------------------------------------------------------------------------- */
@@ -268,7 +271,8 @@ rondo_socket rondo_transport_socket(const rondo_transport *transport)
     return transport ? transport->sock : RONDO_INVALID_SOCKET;
 }
 
-const void *rondo_transport_get_extra_info(const rondo_transport *transport, const char *name, const void *fallback)
+const void *rondo_transport_get_extra_info(const rondo_transport *transport, const char *name,
+                                           const void *fallback)
 {
     static _Thread_local rondo_address address;
     if (!transport || !name)
