@@ -44,7 +44,8 @@ static void epoll_close(struct rondo_poller *self)
 
 static int pwait2(struct rondo_poller *self, const struct timespec *timeout)
 {
-    return (int) syscall(SYS_epoll_pwait2, self->descriptor, self->events, self->capacity, timeout, NULL, (size_t) 0);
+    return (int) syscall(SYS_epoll_pwait2, self->descriptor, self->events, self->capacity, timeout, NULL,
+                         (size_t) 0);
 }
 
 static int epoll_start(struct rondo_poller *self)
@@ -65,7 +66,8 @@ static int epoll_start(struct rondo_poller *self)
     return 0;
 }
 
-static int epoll_open(const rondo_allocator *allocator, struct rondo_reactor *reactor, struct rondo_poller **ret_poller)
+static int epoll_open(const rondo_allocator *allocator, struct rondo_reactor *reactor,
+                      struct rondo_poller **ret_poller)
 {
     struct rondo_poller *self = rondo_allocate_zeroed(allocator, sizeof(*self));
     if (!self)
@@ -85,17 +87,20 @@ static int epoll_open(const rondo_allocator *allocator, struct rondo_reactor *re
     return 0;
 }
 
-static int epoll_change(struct rondo_poller *self, rondo_socket sock, uint64_t cookie, unsigned from, unsigned to)
+static int epoll_change(struct rondo_poller *self, rondo_socket sock, uint64_t cookie, unsigned from,
+                        unsigned to)
 {
     struct epoll_event event = { .data.u64 = cookie };
-    event.events = (to & RONDO_POLL_READ ? (uint32_t) EPOLLIN : 0) | (to & RONDO_POLL_WRITE ? (uint32_t) EPOLLOUT : 0);
+    event.events =
+        (to & RONDO_POLL_READ ? (uint32_t) EPOLLIN : 0) | (to & RONDO_POLL_WRITE ? (uint32_t) EPOLLOUT : 0);
     int verb = !from ? EPOLL_CTL_ADD : to ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
     int more = !from ? 1 : to ? 0 : -1;
     if (epoll_ctl(self->descriptor, verb, sock, &event) == 0 || verb == EPOLL_CTL_DEL) {
-        self->watched += more; /* a removal cannot fail: a descriptor closed behind our back is gone already */
+        self->watched += more; /* a removal cannot fail: what was closed behind our back is gone already */
         return 0;
     }
-    if (verb == EPOLL_CTL_MOD && errno == ENOENT && epoll_ctl(self->descriptor, EPOLL_CTL_ADD, sock, &event) == 0)
+    if (verb == EPOLL_CTL_MOD && errno == ENOENT &&
+        epoll_ctl(self->descriptor, EPOLL_CTL_ADD, sock, &event) == 0)
         return 0; /* closed and opened again behind our back */
     return rondo_fail(rondo_error_from_system(errno), NULL);
 }
@@ -155,7 +160,8 @@ static void epoll_wake(struct rondo_poller *self)
 
 static const char *epoll_describe(struct rondo_poller *self)
 {
-    return self->has_pwait2 ? "level-triggered, epoll_pwait2 (nanoseconds)" : "level-triggered, epoll_wait (milliseconds)";
+    return self->has_pwait2 ? "level-triggered, epoll_pwait2 (nanoseconds)"
+                            : "level-triggered, epoll_wait (milliseconds)";
 }
 
 static const struct rondo_poller_ops epoll_poller = {
