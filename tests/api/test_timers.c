@@ -271,12 +271,12 @@ START_TEST(test_cancelled_timer_wakes_nothing)
 }
 END_TEST
 
-START_TEST(test_a_million_cancelled)
+START_TEST(test_many_cancelled)
 {
     loop = support_loop();
     later(RONDO_S(1), trace_word, "alive");
     size_t before = support_bytes();
-    for (int i = 0; i < 1000000; i++) {
+    for (int i = 0; i < 200000; i++) {
         rondo_handle handle = later(RONDO_S(60) + i, trace_word, "never");
         rondo_handle_cancel(&handle);
     }
@@ -359,7 +359,7 @@ static void add_cases(Suite *suite)
     tcase = support_case(suite, "far and cancelled");
     tcase_add_test(tcase, test_any_delay);
     tcase_add_test(tcase, test_cancelled_timer_wakes_nothing);
-    tcase_add_test(tcase, test_a_million_cancelled);
+    tcase_add_test(tcase, test_many_cancelled);
     tcase_add_test(tcase, test_cancel_in_the_same_pass);
     tcase_add_test(tcase, test_rearm);
 }
