@@ -102,6 +102,7 @@ START_TEST(test_interrupted)
 {
     rondo_loop *loop = support_loop();
     net_conn conn = { 0 };
+    alarms = 0;
     struct sigaction action = { .sa_handler = on_alarm }, before;
     rondo_socket peer = net_open(loop, &conn);
     sigemptyset(&action.sa_mask);
