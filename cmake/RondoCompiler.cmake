@@ -35,7 +35,9 @@ endfunction()
 
 # Names in the shared library are bound inside it; nobody may put his own in between.
 include(CheckCCompilerFlag)
+set(CMAKE_REQUIRED_FLAGS -Werror) # a flag that means nothing for the system is but warned of
 check_c_compiler_flag(-fno-semantic-interposition RONDO_HAVE_NO_INTERPOSITION)
+unset(CMAKE_REQUIRED_FLAGS)
 if(RONDO_HAVE_NO_INTERPOSITION)
     add_compile_options($<$<COMPILE_LANGUAGE:C>:-fno-semantic-interposition>)
 endif()

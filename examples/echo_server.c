@@ -11,7 +11,6 @@
 #include <getopt.h>
 #include <pthread.h>
 #include <rondo.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +25,13 @@ struct settings {
     int loops;
 };
 
-/* One loop in one thread. The main thread may look at it once `started` was posted. */
+/* One loop in one thread. The main thread may look at it once it has `started`, or failed to. */
 struct worker {
     const struct settings *settings;
     pthread_t thread;
-    sem_t started;
+    pthread_mutex_t mutex; /* of `started` alone */
+    pthread_cond_t changed;
+    bool started;
     bool listening;      /* else `error` says why not */
     rondo_loop *loop;    /* for the one call that other threads may make */
     rondo_future *stop;  /* done when the server shall end */
@@ -67,6 +68,14 @@ static const rondo_protocol_ops echo = {
 
 /* --- a loop ------------------------------------------------------------------------------------ */
 
+static void tell_started(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->mutex);
+    worker->started = true;
+    pthread_cond_signal(&worker->changed);
+    pthread_mutex_unlock(&worker->mutex);
+}
+
 /* The task of each loop. It reads like a program that blocks, but while it awaits, the loop serves
  * clients. */
 static int serve(void *context)
@@ -93,7 +102,7 @@ static int serve(void *context)
         worker->port = rondo_address_port(&address);
     worker->backend = rondo_loop_backend_name(worker->loop);
     worker->listening = true;
-    sem_post(&worker->started);
+    tell_started(worker);
 
     rondo_await(worker->stop, NULL);
     /* Listen no more, send what is still to be sent, and wait for the connections to end, up to five
@@ -110,7 +119,7 @@ static void *run_worker(void *context)
     if (!worker->listening) {
         snprintf(worker->error, sizeof worker->error, "%s",
                  rc < 0 ? rondo_last_error_message() : "ended early");
-        sem_post(&worker->started);
+        tell_started(worker);
     }
     return NULL;
 }
@@ -127,7 +136,8 @@ static void stop_worker(struct worker *worker)
     if (worker->listening)
         rondo_loop_call_soon_threadsafe(worker->loop, NULL, end_service, worker);
     pthread_join(worker->thread, NULL);
-    sem_destroy(&worker->started);
+    pthread_cond_destroy(&worker->changed);
+    pthread_mutex_destroy(&worker->mutex);
 }
 
 /* Start a worker on @port and wait until it listens. Returns whether it does; stop_worker must follow if
@@ -136,14 +146,17 @@ static bool start_worker(struct worker *worker, const struct settings *settings,
 {
     worker->settings = settings;
     worker->port = port;
-    sem_init(&worker->started, 0, 0);
+    pthread_mutex_init(&worker->mutex, NULL);
+    pthread_cond_init(&worker->changed, NULL);
     *ret_running = pthread_create(&worker->thread, NULL, run_worker, worker) == 0;
     if (!*ret_running) {
         snprintf(worker->error, sizeof worker->error, "cannot start a thread");
         return false;
     }
-    while (sem_wait(&worker->started) != 0)
-        continue; /* interrupted by a signal */
+    pthread_mutex_lock(&worker->mutex);
+    while (!worker->started)
+        pthread_cond_wait(&worker->changed, &worker->mutex);
+    pthread_mutex_unlock(&worker->mutex);
     return worker->listening;
 }
 
