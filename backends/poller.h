@@ -17,8 +17,8 @@ struct rondo_poller_ops {
                 struct rondo_poller **ret_poller);
     void (*close)(struct rondo_poller *poller);
     /* Change the interest in @sock from @from to @to (or of RONDO_POLL_*; 0: not registered). @cookie comes back
-     * with each event. Removing a descriptor that was closed behind our back is no error; adding one that
-     * cannot be polled is RONDO_EPERM. */
+     * with each event; its lower half is @sock (removing: 0). Removing a descriptor that was closed behind our
+     * back is no error; adding one that cannot be polled is RONDO_EPERM. */
     int (*change)(struct rondo_poller *poller, rondo_socket sock, uint64_t cookie, unsigned from,
                   unsigned to);
     /* Wait as the driver's wait does, and call rondo_reactor_notify for each descriptor that is ready.
