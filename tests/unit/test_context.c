@@ -159,14 +159,14 @@ START_TEST(registers_survive)
     struct flow flows[4];
     for (unsigned i = 0; i < 4; i++) {
         flow_open(&flows[i], compute, STACK_SIZE);
-        flows[i].result = i * 1000;
+        flows[i].result = (uint64_t) i * 1000;
         flows[i].steps = 1;
     }
     for (unsigned turn = 0; turn < 101; turn++)
         for (unsigned i = 0; i < 4; i++)
             flow_resume(&flows[i]);
     for (unsigned i = 0; i < 4; i++) {
-        ck_assert_uint_eq(flows[i].result, compute_alone(i * 1000));
+        ck_assert_uint_eq(flows[i].result, compute_alone((uint64_t) i * 1000));
         flow_close(&flows[i]);
     }
     rondo_context_leave_thread(&home);
@@ -311,7 +311,7 @@ START_TEST(stack_is_reused)
     flow.steps = 1;
     ck_assert_int_eq(rondo_stack_map(&flow.stack, STACK_SIZE), 0);
     for (unsigned turn = 0; turn < 100000; turn++) {
-        size_t reserved = turn % 5 * 40;
+        size_t reserved = (size_t) turn % 5 * 40;
         memset((char *) flow.stack.top - reserved, 1, reserved);
         ck_assert_int_eq(rondo_context_make(&flow.context, &flow.stack, reserved, count, &flow), 0);
         if (turn % 1000 != 999)
