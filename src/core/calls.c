@@ -166,7 +166,7 @@ int rondo_loop_call_threadsafe(rondo_loop *loop, const rondo_call *call, rondo_h
     if (rondo_thread_state.running == loop) /* our own thread: one queue, one order */
         return rondo_loop_call(loop, call, ret_handle);
     uint32_t number;
-    int rc = rondo_inbox_send(&loop->inbox, &loop->allocator, call, loop->core.driver, &number);
+    int rc = rondo_inbox_send(&loop->inbox, &loop->allocator, call, &loop->core, &number);
     if (rc == 0 && ret_handle)
         *ret_handle = (rondo_handle){ loop, RONDO_INBOX_SLOT, number, 0, false };
     return rc;

@@ -57,7 +57,7 @@ static struct rondo_inbox_block *block_with_room(struct rondo_inbox *inbox, cons
 }
 
 static int send_locked(struct rondo_inbox *inbox, const rondo_allocator *allocator, const rondo_call *call,
-                       struct rondo_driver *driver, uint32_t *ret_number)
+                       const struct rondo_core *core, uint32_t *ret_number)
 {
     if (inbox->closed)
         return RONDO_ECLOSED;
@@ -74,16 +74,16 @@ static int send_locked(struct rondo_inbox *inbox, const rondo_allocator *allocat
     atomic_store_explicit(&inbox->has_mail, true, memory_order_relaxed);
     if (inbox->sleeping) {
         inbox->sleeping = false;
-        driver->ops->wake(driver);
+        core->driver->ops->wake(core->driver);
     }
     return 0;
 }
 
 int rondo_inbox_send(struct rondo_inbox *inbox, const rondo_allocator *allocator, const rondo_call *call,
-                     struct rondo_driver *driver, uint32_t *ret_number)
+                     const struct rondo_core *core, uint32_t *ret_number)
 {
     rondo_mutex_lock(&inbox->mutex);
-    int rc = send_locked(inbox, allocator, call, driver, ret_number);
+    int rc = send_locked(inbox, allocator, call, core, ret_number);
     rondo_mutex_unlock(&inbox->mutex);
     return rc < 0 ? rondo_fail(rc, rc == RONDO_ECLOSED ? "the loop is closed" : NULL) : 0;
 }

@@ -62,9 +62,10 @@ static inline bool rondo_inbox_has_mail(const struct rondo_inbox *inbox)
     return atomic_load_explicit(&inbox->has_mail, memory_order_relaxed);
 }
 
-/* Any thread. Wakes @driver if its loop sleeps. Returns 0, RONDO_ECLOSED, RONDO_ENOMEM. */
+/* Any thread. Wakes the driver of @core if its loop sleeps: looked at under the mutex only, as close takes it away.
+ * Returns 0, RONDO_ECLOSED, RONDO_ENOMEM. */
 int rondo_inbox_send(struct rondo_inbox *inbox, const rondo_allocator *allocator, const rondo_call *call,
-                     struct rondo_driver *driver, uint32_t *ret_number);
+                     const struct rondo_core *core, uint32_t *ret_number);
 
 /* Loop thread: move all letters into @queue, in the order of sending. */
 void rondo_inbox_take(struct rondo_inbox *inbox, struct rondo_ready_list *queue, rondo_run_fn *run);
