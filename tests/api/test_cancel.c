@@ -264,7 +264,7 @@ START_TEST(test_circle)
 }
 END_TEST
 
-enum { DEEP = 10000 };
+enum { DEEP = 2000 };
 
 static int await_next(void *context)
 {
