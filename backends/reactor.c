@@ -147,7 +147,8 @@ static void apply_change(struct rondo_reactor *reactor, struct entry *entry)
     if (wanted == entry->registered)
         return;
     rondo_socket sock = (rondo_socket) (entry - reactor->entries);
-    int rc = reactor->poller_ops->change(reactor->poller, sock, cookie_of(reactor, entry), entry->registered, wanted);
+    int rc = reactor->poller_ops->change(reactor->poller, sock, cookie_of(reactor, entry), entry->registered,
+                                         wanted);
     if (rc == 0) {
         count_registered(reactor, entry, wanted);
         return;
@@ -307,28 +308,27 @@ static void do_connect(struct rondo_reactor *reactor, struct rondo_op *op)
     retire(reactor, op, rondo_socket_pending_error(op->socket));
 }
 
-static void run_op(struct rondo_ready *node, struct rondo_core *core)
-{
-    struct rondo_reactor *reactor = reactor_of(core->driver);
-    struct rondo_op *op = rondo_container(node, struct rondo_op, ready);
-    op->flags = 0;
-    if (op->paused)
-        return; /* paused by a callback of this pass */
-    switch (op->kind) {
-    case RONDO_OP_RECV:
-        do_recv(reactor, op);
-        break;
-    case RONDO_OP_SEND:
-        do_send(reactor, op);
-        break;
-    case RONDO_OP_ACCEPT:
-        do_accept(reactor, op);
-        break;
-    default:
-        do_connect(reactor, op);
-        break;
+/* The run function of a kind: nothing but the kind's own, unless a callback of this pass has paused it. */
+#define RUN(name, act)                                                       \
+    static void name(struct rondo_ready *node, struct rondo_core *core)      \
+    {                                                                        \
+        struct rondo_op *op = rondo_container(node, struct rondo_op, ready); \
+        op->flags = 0;                                                       \
+        if (!op->paused)                                                     \
+            act(reactor_of(core->driver), op);                               \
     }
-}
+RUN(run_recv, do_recv)
+RUN(run_send, do_send)
+RUN(run_accept, do_accept)
+RUN(run_connect, do_connect)
+#undef RUN
+
+static rondo_run_fn *const run_of_kind[] = {
+    [RONDO_OP_RECV] = run_recv,
+    [RONDO_OP_SEND] = run_send,
+    [RONDO_OP_ACCEPT] = run_accept,
+    [RONDO_OP_CONNECT] = run_connect,
+};
 
 /* --- submitting ----------------------------------------------------------------------------------- */
 
@@ -383,7 +383,8 @@ void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
     struct entry *entry = entry_at(reactor, sock);
     if (entry) {
         assert(!entry->ops[READING] && !entry->ops[WRITING]);
-        if (entry->registered) { /* before the close: a copy of the descriptor elsewhere would keep it alive */
+        if (entry->registered) {
+            /* before the close: a copy of the descriptor elsewhere would keep it alive */
             reactor->poller_ops->change(reactor->poller, sock, 0, entry->registered, 0);
             count_registered(reactor, entry, 0);
         }
@@ -406,7 +407,7 @@ static inline void notify_side(struct rondo_reactor *reactor, struct entry *entr
     if (op->flags & IS_QUEUED)
         return;
     op->flags |= IS_QUEUED;
-    op->ready.run = run_op;
+    op->ready.run = run_of_kind[op->kind];
     rondo_ready_list_append(reactor->completed, &op->ready);
 }
 
@@ -469,7 +470,8 @@ int rondo_reactor_open(const struct rondo_driver_ops *ops, const struct rondo_po
     reactor->allocator = *config->allocator;
     reactor->scratch_size = config->receive_buffer_size ? config->receive_buffer_size : SCRATCH_SIZE;
     reactor->scratch_block = rondo_allocate(config->allocator, reactor->scratch_size + SCRATCH_ALIGNMENT);
-    uintptr_t aligned = ((uintptr_t) reactor->scratch_block + SCRATCH_ALIGNMENT - 1) & ~(SCRATCH_ALIGNMENT - 1);
+    uintptr_t aligned =
+        ((uintptr_t) reactor->scratch_block + SCRATCH_ALIGNMENT - 1) & ~(SCRATCH_ALIGNMENT - 1);
     reactor->scratch = (unsigned char *) aligned;
     int rc = reactor->scratch_block ? rondo_socket_startup() : rondo_fail(RONDO_ENOMEM, NULL);
     if (rc == 0)

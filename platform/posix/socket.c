@@ -179,13 +179,19 @@ int rondo_socket_accept(rondo_socket sock, rondo_socket *ret_socket, rondo_addre
     return rc;
 }
 
+/* What is not plain stands apart, so that the plain way is short: these two are called for each message. */
+static ptrdiff_t recv_again(rondo_socket sock, void *buffer, size_t length)
+{
+    ssize_t n = -1;
+    while (n < 0 && errno == EINTR)
+        n = recv(sock, buffer, length, 0);
+    return n < 0 ? rondo_error_from_system(errno) : n;
+}
+
 ptrdiff_t rondo_socket_recv(rondo_socket sock, void *buffer, size_t length)
 {
-    ssize_t n;
-    do
-        n = recv(sock, buffer, length, 0);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? rondo_error_from_system(errno) : n;
+    ssize_t n = recv(sock, buffer, length, 0);
+    return n >= 0 ? n : recv_again(sock, buffer, length);
 }
 
 /* The code of a send that failed. */
@@ -198,13 +204,18 @@ static int send_error(void)
     return rondo_error_from_system(errno);
 }
 
+static ptrdiff_t send_again(rondo_socket sock, const void *data, size_t length)
+{
+    ssize_t n = -1;
+    while (n < 0 && errno == EINTR)
+        n = send(sock, data, length, MSG_NOSIGNAL);
+    return n < 0 ? send_error() : n;
+}
+
 ptrdiff_t rondo_socket_send(rondo_socket sock, const void *data, size_t length)
 {
-    ssize_t n;
-    do
-        n = send(sock, data, length, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? send_error() : n;
+    ssize_t n = send(sock, data, length, MSG_NOSIGNAL);
+    return n >= 0 ? n : send_again(sock, data, length);
 }
 
 ptrdiff_t rondo_socket_sendv(rondo_socket sock, const rondo_bytes *pieces, size_t count)

@@ -124,13 +124,20 @@ static void drop_job(void *context)
     free_job(job);
 }
 
+static void fail_job(struct job *job)
+{
+    char text[320];
+    snprintf(text, sizeof text, "%s: '%s'", rondo_strerror(job->code), job->host ? job->host : "");
+    rondo_future_fail(job->future, job->code, job->host ? text : NULL);
+}
+
 static void finish_job(void *context)
 {
     struct job *job = context;
     if (!job->future || rondo_future_done(job->future))
         return;
     if (job->code < 0) {
-        rondo_future_fail(job->future, job->code, NULL);
+        fail_job(job);
     } else if (job->is_reverse) {
         rondo_future_finish(job->future, 0, job->name, free_name);
         job->name = NULL;

@@ -48,7 +48,7 @@ static void lose(struct rondo_stream *stream)
 {
     stream->end = RONDO_STREAM_LOST;
     const rondo_protocol_ops *ops = stream->base.protocol->ops;
-    if (ops->connection_lost) {
+    if (stream->is_made && ops->connection_lost) {
         ops->connection_lost(stream->base.protocol, stream->error);
         rondo_transport_callback_failed(&stream->base, "Exception in protocol.connection_lost()");
     }
@@ -149,7 +149,10 @@ static void run_made(struct rondo_ready *node, struct rondo_core *core)
 {
     (void) core;
     struct rondo_stream *stream = rondo_container(node, struct rondo_stream, send.ready);
+    if (stream->base.loop->closed)
+        return; /* as other callbacks that were queued: it never learns of the connection */
     const rondo_protocol_ops *ops = stream->base.protocol->ops;
+    stream->is_made = true;
     stream->base.protocol->transport = &stream->base;
     if (!ops->connection_made)
         return;

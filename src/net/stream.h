@@ -23,6 +23,7 @@ struct rondo_stream {
     int error;                /* for connection_lost */
     uint8_t end;              /* enum rondo_stream_end */
     uint8_t ignored_writes;   /* after the end, for the warning */
+    bool is_made;             /* connection_made was called: connection_lost is owed */
     bool has_started;         /* the start of reading has had its turn */
     bool is_read_done;        /* end of stream or an error was received */
     bool gave_buffer;         /* the receive that goes on is into the protocol's memory */
