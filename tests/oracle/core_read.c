@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads a file of scenarios; the language is described at the top of core_scenarios.txt.
  *
- * The happy path: the file is read whole and cut in place; all words point into it. Failures: a file
- * that cannot be read, or a scenario larger than the limits, ends the program. Memory lives until the
- * process ends. */
+ * The happy path: the file is read whole; one scenario after the other is cut out of it in place, and its
+ * words point into the text. Failures: a file that cannot be read, or a scenario larger than the limits,
+ * ends the program. */
 #include "core_trace.h"
 
 #include <ctype.h>
@@ -17,7 +17,7 @@ static void give_up(const char *what, const char *which)
     exit(2);
 }
 
-static char *read_file(const char *path)
+char *read_file(const char *path)
 {
     FILE *file = fopen(path, "rb");
     if (!file)
@@ -87,31 +87,29 @@ static void read_body(struct scenario *scenario, char *line)
         read_statement(body, text);
 }
 
-static size_t count_scenarios(const char *text)
+/* The next line of @rest without its comment; NULL at the end. */
+static char *next_line(char **rest)
 {
-    size_t count = 0;
-    for (const char *at = text; (at = strstr(at, "\n==")); at++)
-        count++;
-    return count + 1;
+    char *line = cut(rest, '\n');
+    char *comment = line ? strchr(line, '#') : NULL;
+    if (comment)
+        *comment = '\0';
+    return line ? strip(line) : NULL;
 }
 
-struct scenario *read_scenarios(const char *path, size_t *ret_count)
+bool read_scenario(char **rest, struct scenario *scenario)
 {
-    char *rest = read_file(path);
-    struct scenario *scenarios = calloc(count_scenarios(rest), sizeof *scenarios);
-    if (!scenarios)
-        give_up("out of memory", path);
-    size_t count = 0;
-    for (char *line; (line = cut(&rest, '\n'));) {
-        char *hash = strchr(line, '#');
-        if (hash)
-            *hash = '\0';
-        line = strip(line);
-        if (strncmp(line, "==", 2) == 0)
-            scenarios[count++].name = strip(line + 2);
-        else if (*line && count > 0)
-            read_body(&scenarios[count - 1], line);
+    memset(scenario, 0, sizeof *scenario);
+    char *line;
+    while ((line = next_line(rest)) && strncmp(line, "==", 2) != 0)
+        continue;
+    if (!line)
+        return false;
+    scenario->name = strip(line + 2);
+    while (*rest && strncmp(*rest, "==", 2) != 0) {
+        line = next_line(rest);
+        if (*line)
+            read_body(scenario, line);
     }
-    *ret_count = count;
-    return scenarios;
+    return true;
 }

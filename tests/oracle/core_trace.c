@@ -126,11 +126,13 @@ static const char *file_name, *only;
 
 static void play_all(void)
 {
-    size_t count = 0;
-    struct scenario *scenarios = read_scenarios(file_name, &count);
-    for (size_t i = 0; i < count; i++)
-        if (!only || strcmp(only, scenarios[i].name) == 0)
-            play(&scenarios[i]);
+    static struct scenario scenario;
+    char *text = read_file(file_name);
+    char *rest = text;
+    while (read_scenario(&rest, &scenario))
+        if (!only || strcmp(only, scenario.name) == 0)
+            play(&scenario);
+    free(text);
 }
 
 int main(int argc, char **argv)

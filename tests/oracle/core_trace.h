@@ -61,7 +61,8 @@ const char *outcome_of(const struct thing *list, int code, void *value);
 const char *error_name(int code);
 int error_code(const char *name); /* of E1, E2 ... */
 
-/* The sources of the player's words. */
-struct scenario *read_scenarios(const char *path, size_t *ret_count);
+/* The text of a file, owned, and the next scenario in it, whose words point there; false at the end. */
+char *read_file(const char *path);
+bool read_scenario(char **rest, struct scenario *scenario);
 
 #endif
