@@ -263,6 +263,23 @@ START_TEST(test_not_pollable)
 }
 END_TEST
 
+/* SEL-06: a device that the system's own selector cannot watch is refused, and can be watched by poll. */
+START_TEST(test_character_device)
+{
+    struct watch reading;
+    int device = open("/dev/null", O_RDWR | O_CLOEXEC);
+    ck_assert_int_ge(device, 0);
+    start();
+    submit(&reading, RONDO_OP_RECV, device);
+    pass(RONDO_S(5));
+    bool is_watched =
+        selector->backend == RONDO_BACKEND_POLL; /* then the receive says that it is no socket */
+    ck_assert_int_eq(reading.last, is_watched ? RONDO_ENOTSOCK : RONDO_EPERM);
+    driver->ops->close_socket(driver, device);
+    finish();
+}
+END_TEST
+
 /* What was written before the end comes before it, and FDW-10: the end is on the writing side, too. */
 START_TEST(test_end_with_unread_data)
 {
@@ -567,6 +584,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(interest, test_closed_behind_our_back);
     tcase_add_test(interest, test_number_used_again);
     tcase_add_test(interest, test_not_pollable);
+    tcase_add_test(interest, test_character_device);
     tcase_add_test(interest, test_end_with_unread_data);
     TCase *waiting = support_case(suite, "waiting");
     tcase_add_test(waiting, test_never_early);
