@@ -16,7 +16,7 @@ int rondo_raise(int code, const char *format, ...)
     va_start(arguments, format);
     rondo_fail_v(code, format, arguments);
     va_end(arguments);
-    rondo_loop *loop = rondo_thread_state.running;
+    rondo_loop *loop = rondo_thread_state.calling ? rondo_thread_state.calling : rondo_thread_state.running;
     if (loop && (!rondo_thread_state.coroutine || loop->nesting)) {
         loop->raised = code;
         snprintf(loop->raised_message, sizeof loop->raised_message, "%s", rondo_last_error_message());
@@ -112,9 +112,9 @@ int rondo_loop_call_exception_handler(rondo_loop *loop, const rondo_exception_co
     char outer_message[sizeof loop->raised_message];
     memcpy(outer_message, loop->raised_message, sizeof outer_message);
     loop->raised = 0;
-    loop->nesting++;
+    rondo_loop *outer_loop = rondo_nested_enter(loop);
     loop->exception_handler(loop, context, loop->exception_handler_user);
-    loop->nesting--;
+    rondo_nested_leave(loop, outer_loop);
     const char *message;
     int code = rondo_loop_take_raised(loop, &message);
     if (code)

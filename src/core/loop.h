@@ -149,8 +149,25 @@ struct rondo_thread_state {
     rondo_loop *set; /* by rondo_loop_set_current */
     bool owns_set;   /* made by rondo_loop_current */
     void *coroutine; /* the coroutine that runs (src/async) */
+    rondo_loop *calling; /* whose nested callback runs; its loop need not run */
 };
 extern _Thread_local struct rondo_thread_state rondo_thread_state;
+
+/* Around a function of the program's that is called inside another call, a task's too, or while the loop does not
+ * run: rondo_raise in it is a failure of it. Enter returns what leave is given. */
+static inline rondo_loop *rondo_nested_enter(rondo_loop *loop)
+{
+    rondo_loop *outer = rondo_thread_state.calling;
+    rondo_thread_state.calling = loop;
+    loop->nesting++;
+    return outer;
+}
+
+static inline void rondo_nested_leave(rondo_loop *loop, rondo_loop *outer)
+{
+    loop->nesting--;
+    rondo_thread_state.calling = outer;
+}
 
 /* rondo_loop_running for asking: that there is none is no failure. */
 rondo_loop *rondo_loop_of_thread(void);

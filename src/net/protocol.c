@@ -61,9 +61,9 @@ const rondo_protocol_ops *rondo_protocol_get_ops(const rondo_protocol *protocol)
 
 rondo_protocol *rondo_protocol_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context)
 {
-    loop->nesting++;
+    rondo_loop *outer = rondo_nested_enter(loop);
     rondo_protocol *protocol = factory(context);
-    loop->nesting--;
+    rondo_nested_leave(loop, outer);
     const char *message;
     int code = rondo_loop_take_raised(loop, &message);
     if (code && protocol) {

@@ -414,9 +414,9 @@ static rondo_future *ask_program(rondo_loop *loop, const rondo_addrinfo_query *q
 {
     rondo_resolver *resolver = loop->resolver;
     loop->resolver = NULL; /* a lookup that it makes itself is the system's */
-    loop->nesting++;
+    rondo_loop *outer = rondo_nested_enter(loop);
     rondo_future *future = resolver(loop, query, loop->resolver_user);
-    loop->nesting--;
+    rondo_nested_leave(loop, outer);
     loop->resolver = resolver;
     const char *message;
     int code = rondo_loop_take_raised(loop, &message);

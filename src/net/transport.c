@@ -63,9 +63,9 @@ static void call_flow(rondo_transport *transport, void (*callback)(rondo_protoco
 {
     if (!callback)
         return;
-    transport->loop->nesting++;
+    rondo_loop *outer = rondo_nested_enter(transport->loop);
     callback(transport->protocol);
-    transport->loop->nesting--;
+    rondo_nested_leave(transport->loop, outer);
     rondo_transport_callback_failed(transport, message);
 }
 
