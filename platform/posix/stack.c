@@ -31,6 +31,21 @@ static size_t rondo_stack_round(size_t size, size_t page)
     return (size + page - 1) / page * page;
 }
 
+#if defined(__linux__) && !defined(MADV_GUARD_INSTALL)
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13; the C library may be older than the kernel */
+#endif
+
+/* A guard inside the mapping, where the kernel has that, leaves neighbouring stacks one mapping: their number is limited
+ * (65,530 by default). Else the guard is a mapping of its own. */
+static int rondo_stack_guard(char *base, size_t guard)
+{
+#if defined(MADV_GUARD_INSTALL)
+    if (madvise(base, guard, MADV_GUARD_INSTALL) == 0)
+        return 0;
+#endif
+    return mprotect(base, guard, PROT_NONE);
+}
+
 int rondo_stack_map(struct rondo_stack *ret_stack, size_t size)
 {
     size_t page = (size_t) sysconf(_SC_PAGESIZE);
@@ -42,7 +57,7 @@ int rondo_stack_map(struct rondo_stack *ret_stack, size_t size)
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (base == MAP_FAILED)
         return RONDO_ENOMEM;
-    if (mprotect(base, guard, PROT_NONE) < 0) {
+    if (rondo_stack_guard(base, guard) < 0) {
         munmap(base, guard + usable);
         return RONDO_ENOMEM;
     }
