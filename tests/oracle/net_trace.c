@@ -24,7 +24,7 @@ struct player {
     const struct scenario *scenario;
     rondo_loop *loop;
     rondo_transport *transport;
-    bool merge, keep, ended;
+    bool merge, keep, ended, over;
     rondo_socket peer;
     size_t lines, pending;
     const char *pending_name;
@@ -177,6 +177,7 @@ static void on_lost(rondo_protocol *protocol, int error)
     player.ended = true;
     log_line("%s lost %s", name_of(protocol), text);
     handle("lost");
+    player.over = true;
 }
 
 static void on_stall(rondo_protocol *protocol)
@@ -319,10 +320,10 @@ static void write_pieces(char **words, size_t count, bool as_lines)
     int rc = as_lines ? rondo_transport_writelines(player.transport, pieces, count)
                       : rondo_transport_write(player.transport, data, total);
     memset(data, 0xee, total); /* the caller may reuse its buffer: TRN-08 */
-    if (rc < 0) {
+    if (rc < 0 || player.over)
         player.sent -= total;
+    if (rc < 0 && !player.over)
         log_line("refused");
-    }
 }
 
 static size_t mark(const char *word)
@@ -385,12 +386,14 @@ static bool perform_on_transport(const char *verb, char **words, size_t count)
         rondo_transport_pause_reading(transport);
     else if (strcmp(verb, "resume") == 0)
         rondo_transport_resume_reading(transport);
+    else if (strcmp(verb, "limits") != 0 && strcmp(verb, "proto") != 0)
+        return false;
+    else if (player.over)
+        return true; /* asyncio's transports are not made for calls after connection_lost */
     else if (strcmp(verb, "limits") == 0)
         set_limits(words);
-    else if (strcmp(verb, "proto") == 0)
-        set_protocol(words[0]);
     else
-        return false;
+        set_protocol(words[0]);
     return true;
 }
 

@@ -115,9 +115,18 @@ class ProactorLoop(asyncio.proactor_events.BaseProactorEventLoop):
 
 class SelectorTransport(asyncio.selector_events._SelectorSocketTransport):
     """Closed from resume_writing with nothing left to send, CPython's calls connection_lost twice:
-    at once, and, as everywhere else, from the queue (TRN-07). Only the second is kept."""
+    at once, and, as everywhere else, from the queue (TRN-07). Only the second is kept. And it calls
+    eof_received anew when reading is paused and resumed after the end of the stream (TRN-18)."""
 
-    flushing = False
+    flushing = ended = False
+
+    def _read_ready__on_eof(self):
+        self.ended = True
+        super()._read_ready__on_eof()
+
+    def _add_reader(self, *arguments):
+        if not self.ended:
+            super()._add_reader(*arguments)
 
     def _write_ready(self):
         self.flushing = True
@@ -145,8 +154,13 @@ class Socket(socket.socket):
                 raise
 
 
+PERIOD = bytes((i * 7 + (i >> 8)) & 255 for i in range(65536))
+
+
 def pattern(start, count):
-    return bytes((i * 7 + (i >> 8)) & 255 for i in range(start, start + count))
+    """The bytes at these positions, as pattern_fill makes them."""
+    start %= len(PERIOD)
+    return (PERIOD * (2 + count // len(PERIOD)))[start:start + count]
 
 
 class Failure(Exception):
@@ -172,7 +186,7 @@ class Player:
         self.data = 0
         self.data_name = None
         self.sent = self.received = self.peer_sent = self.peer_received = 0
-        self.keep = self.ended = False
+        self.keep = self.ended = self.over = False
         near, far = socket.socketpair()
         self.near, self.peer = Socket(near.family, near.type, near.proto, near.detach()), far
         self.peer.setblocking(False)
@@ -234,9 +248,14 @@ class Player:
 
     # --- actions
 
+    # asyncio's transports are not made for being called after connection_lost has returned.
+    NOT_WHEN_OVER = 'close', 'abort', 'write', 'writelines', 'weof', 'pause', 'resume', 'limits', 'proto'
+
     def perform(self, actions):
         for action in actions:
             verb, *args = action.split()
+            if self.over and verb in self.NOT_WHEN_OVER:
+                continue
             getattr(self, 'do_' + verb)(*args)
 
     def do_log(self, text):
@@ -408,7 +427,10 @@ class Plain(asyncio.Protocol):
         return self.player.event(self, 'eof')
 
     def connection_lost(self, error):
-        self.player.event(self, 'lost', ' ' + self.player.lost(error))
+        try:
+            self.player.event(self, 'lost', ' ' + self.player.lost(error))
+        finally:
+            self.player.over = True
 
     def pause_writing(self):
         self.player.event(self, 'stall')
@@ -481,6 +503,15 @@ def read_scenarios(path):
     return scenarios
 
 
+def play(scenario, family):
+    """The line of one scenario."""
+    loop = SelectorLoop() if family == 'selector' else ProactorLoop()
+    player = Player(scenario, loop, family == 'proactor')
+    player.play()
+    loop.close()
+    return ', '.join(player.lines)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('scenarios')
@@ -489,13 +520,8 @@ def main():
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     for scenario in read_scenarios(options.scenarios):
-        if scenario.only not in ('both', options.loop) or options.name not in (None, scenario.name):
-            continue
-        loop = SelectorLoop() if options.loop == 'selector' else ProactorLoop()
-        player = Player(scenario, loop, options.loop == 'proactor')
-        player.play()
-        print(f'{scenario.name}: ' + ', '.join(player.lines))
-        loop.close()
+        if scenario.only in ('both', options.loop) and options.name in (None, scenario.name):
+            print(f'{scenario.name}: {play(scenario, options.loop)}')
 
 
 if __name__ == '__main__':
