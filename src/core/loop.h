@@ -146,9 +146,9 @@ void rondo_loop_take_interrupt(rondo_loop *loop); /* called by a pass that finds
 /* --- the loop of this thread (current.c) */
 struct rondo_thread_state {
     rondo_loop *running;
-    rondo_loop *set; /* by rondo_loop_set_current */
-    bool owns_set;   /* made by rondo_loop_current */
-    void *coroutine; /* the coroutine that runs (src/async) */
+    rondo_loop *set;     /* by rondo_loop_set_current */
+    bool owns_set;       /* made by rondo_loop_current */
+    void *coroutine;     /* the coroutine that runs (src/async) */
     rondo_loop *calling; /* whose nested callback runs; its loop need not run */
 };
 extern _Thread_local struct rondo_thread_state rondo_thread_state;
