@@ -73,7 +73,7 @@ START_TEST(test_port_in_use)
     char text[32];
     rondo_socket bound = peer_bound("127.0.0.2", &port);
     size_t descriptors = peer_descriptors();
-    static const char *const hosts[] = { "127.0.0.1", "127.0.0.2" };
+    static const char *const hosts[] = { "127.0.0.77", "127.0.0.2" }; /* nobody else uses the first */
     rondo_server_options options = RONDO_SERVER_OPTIONS;
     options.hosts = hosts;
     options.host_count = 2;
