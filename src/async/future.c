@@ -365,7 +365,7 @@ int rondo_future_error(rondo_future *future, const char **ret_message)
 int rondo_future_take(rondo_future *future, void **ret_value)
 {
     int rc = rondo_future_result(future, ret_value);
-    if (rc >= 0 && ret_value)
+    if (rc >= 0 && ret_value && future->destroy != rondo_transport_let_go)
         future->destroy = NULL;
     return rc;
 }

@@ -182,12 +182,11 @@ static int make_transport(struct request *request)
     request->sock = RONDO_INVALID_SOCKET; /* the transport's now */
     rondo_transport_ref(transport);
     int rc = rondo_await(waiter, NULL);
-    if (rc < 0)
-        rondo_transport_close(transport);
-    else
-        rondo_task_set_value(transport, NULL);
+    if (rc >= 0)
+        return rondo_task_set_value(transport, rondo_transport_let_go);
+    rondo_transport_close(transport);
     rondo_transport_unref(transport);
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 static int run_create_connection(void *context)

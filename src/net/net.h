@@ -14,6 +14,7 @@
 struct rondo_protocol {
     const rondo_protocol_ops *ops;
     rondo_transport *transport;
+    struct rondo_ready leave; /* set_protocol's: the last reference waits here for the callback to return */
     uint32_t references;
     _Alignas(16) unsigned char data[];
 };
@@ -69,7 +70,7 @@ void rondo_transport_dispose(rondo_transport *transport);
 /* --- the stream --------------------------------------------------------------------------------- */
 
 /* Make the transport of a connected socket and queue connection_made and the start of reading, and, if @waiter is
- * not NULL, its completion with the transport behind them (a reference is taken). Takes over @sock and the
+ * not NULL, its completion behind them (a reference is taken). Takes over @sock and the
  * reference to @protocol, unless it returns NULL (RONDO_ENOMEM). */
 rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,
                                   rondo_server *server, const rondo_address *peer, rondo_future *waiter);

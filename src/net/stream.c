@@ -78,6 +78,26 @@ void rondo_stream_op_idle(struct rondo_stream *stream)
         rondo_transport_unref(&stream->base);
 }
 
+static void run_let_go(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    rondo_transport_unref(&rondo_container(node, struct rondo_stream, event)->base);
+}
+
+/* The last reference to a stream that is over: the one who has just got it from the future may still look at it in
+ * this pass. */
+void rondo_transport_let_go(void *transport)
+{
+    struct rondo_stream *stream = rondo_stream_of(transport);
+    rondo_loop *loop = stream->base.loop;
+    if (stream->base.references > 1 || loop->closed) {
+        rondo_transport_unref(&stream->base);
+        return;
+    }
+    stream->event.run = run_let_go;
+    rondo_loop_queue(loop, &stream->event);
+}
+
 static void queue_lost(struct rondo_stream *stream, int error)
 {
     assert(stream->end == RONDO_STREAM_OPEN);
@@ -166,35 +186,19 @@ static void run_start(struct rondo_ready *node, struct rondo_core *core)
     rondo_stream_start_reading(rondo_container(node, struct rondo_stream, recv.ready));
 }
 
-/* Completes the future of create_connection behind connection_made. Where that has closed the transport already, it is
- * kept until the word has come to whoever waits: a task, a run_until_complete, a gather of several. */
+/* Completes the future of create_connection behind connection_made. */
 struct waiter_node {
     struct rondo_ready ready;
-    rondo_future *future; /* NULL once it is completed */
-    rondo_transport *transport;
-    unsigned passes; /* that the transport is still to be kept */
+    rondo_future *future;
 };
-
-#define PASSES_TO_THE_WAITER 4u
 
 static void run_waiter(struct rondo_ready *node, struct rondo_core *core)
 {
     struct waiter_node *self = rondo_container(node, struct waiter_node, ready);
-    rondo_loop *loop = rondo_loop_of(core);
-    if (self->future) {
-        if (!rondo_future_done(self->future))
-            rondo_future_set_result(self->future, self->transport);
-        rondo_future_unref(self->future);
-        self->future = NULL;
-        self->passes = self->transport->is_closing ? PASSES_TO_THE_WAITER : 0;
-    }
-    if (self->passes) {
-        self->passes--;
-        rondo_loop_queue(loop, node);
-        return;
-    }
-    rondo_transport_unref(self->transport);
-    rondo_release(&loop->allocator, self);
+    if (!rondo_future_done(self->future))
+        rondo_future_set_result(self->future, NULL);
+    rondo_future_unref(self->future);
+    rondo_release(&rondo_loop_of(core)->allocator, self);
 }
 
 static struct waiter_node *make_waiter(rondo_loop *loop, rondo_future *future)
@@ -229,9 +233,7 @@ rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_pro
     rondo_loop_queue(loop, &stream->send.ready);
     stream->recv.ready.run = run_start;
     rondo_loop_queue(loop, &stream->recv.ready);
-    if (waiter_node) {
-        waiter_node->transport = rondo_transport_ref(base);
+    if (waiter_node)
         rondo_loop_queue(loop, &waiter_node->ready);
-    }
     return base;
 }

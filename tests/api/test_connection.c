@@ -497,6 +497,37 @@ START_TEST(test_ended_in_made)
 }
 END_TEST
 
+START_TEST(test_lost_before_it_is_looked_at)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { 0 };
+    rondo_socket pair[2];
+    peer_pair(pair);
+    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
+    options.sock = pair[0];
+    rondo_future *future = rondo_create_connection(loop, net_factory, &conn, &options);
+    run_until(loop, rondo_future_done(future));
+    rondo_transport *transport = conn.transport;
+    peer_close(pair[1]);
+    run_until(loop, conn.losts == 1);
+    conn.transport = NULL;
+    rondo_transport_unref(transport);
+    support_run_passes(loop, 8);
+    /* CON-01: the future's value can be looked at as long as the future is there, taking included, and one pass more */
+    size_t blocks = support_blocks();
+    void *value = NULL;
+    ck_assert_int_eq(rondo_future_take(future, &value), 0);
+    ck_assert_ptr_eq(value, transport);
+    rondo_future_unref(future);
+    ck_assert_uint_eq(support_blocks(), blocks);
+    ck_assert(rondo_transport_is_closing(value));
+    ck_assert_ptr_null(rondo_transport_get_protocol(value));
+    run_until(loop, support_blocks() < blocks);
+    net_conn_end(&conn);
+    support_loop_end(loop);
+}
+END_TEST
+
 static void fail_in_made(net_conn *conn)
 {
     (void) conn;
@@ -529,6 +560,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(way, test_factory_not_called);
     tcase_add_loop_test(way, test_failing_factory, 0, 2);
     tcase_add_loop_test(way, test_ended_in_made, 0, 2);
+    tcase_add_test(way, test_lost_before_it_is_looked_at);
     tcase_add_test(way, test_failing_made);
 
     TCase *arguments = support_case(suite, "arguments");
