@@ -65,7 +65,8 @@ RONDO_API size_t rondo_transport_get_write_buffer_size(const rondo_transport *tr
 
 RONDO_API rondo_protocol *rondo_transport_get_protocol(const rondo_transport *transport);
 
-/** Later callbacks go to @protocol (a reference is taken); no connection_made is sent.
+/** Later callbacks go to @protocol (a reference is taken); no connection_made is sent. The old one may be used until the
+ *  callback that runs now has returned.
  *  Returns 0; RONDO_EINVAL; RONDO_ECLOSED after connection_lost. */
 RONDO_API int rondo_transport_set_protocol(rondo_transport *transport, rondo_protocol *protocol);
 

@@ -203,6 +203,24 @@ rondo_protocol *rondo_transport_get_protocol(const rondo_transport *transport)
     return transport ? transport->protocol : NULL;
 }
 
+static void run_leave(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    rondo_protocol_unref(rondo_container(node, struct rondo_protocol, leave));
+}
+
+/* Give back the reference to a protocol that was replaced, most likely by one of its own callbacks, which may go on to
+ * use it: it stays for the rest of this pass. */
+static void let_leave(rondo_loop *loop, rondo_protocol *protocol)
+{
+    if (protocol->references > 1) {
+        rondo_protocol_unref(protocol);
+        return;
+    }
+    protocol->leave.run = run_leave;
+    rondo_loop_queue(loop, &protocol->leave);
+}
+
 int rondo_transport_set_protocol(rondo_transport *transport, rondo_protocol *protocol)
 {
     if (!transport || !protocol)
@@ -217,7 +235,7 @@ int rondo_transport_set_protocol(rondo_transport *transport, rondo_protocol *pro
     protocol->transport = transport;
     if (transport->type->protocol_changed)
         transport->type->protocol_changed(transport);
-    rondo_protocol_unref(old);
+    let_leave(transport->loop, old);
     return 0;
 }
 

@@ -328,6 +328,30 @@ START_TEST(test_set_protocol_in_the_middle_of_data)
 }
 END_TEST
 
+static void use_after_switch(net_conn *conn, const void *data, size_t length)
+{
+    switch_on_data(conn, data, length);
+    /* TRN-22: the old protocol is not taken away under the feet of its own callback */
+    ck_assert_uint_eq(conn->destroyed, 0);
+    ck_assert_ptr_null(rondo_protocol_transport(conn->protocol));
+}
+
+START_TEST(test_old_protocol_stays_for_its_callback)
+{
+    rondo_loop *loop = support_loop();
+    net_conn second = { 0 };
+    net_conn first = { .on_data = use_after_switch, .context = &second };
+    rondo_socket peer = net_open(loop, &first);
+    peer_send_text(peer, "abc");
+    run_until(loop, first.destroyed == 1);
+    peer_close(peer);
+    run_until(loop, second.losts == 1);
+    net_conn_end(&first);
+    net_done(loop, &second);
+    support_loop_end(loop);
+}
+END_TEST
+
 START_TEST(test_set_protocol_while_paused)
 {
     rondo_loop *loop = support_loop();
@@ -513,6 +537,7 @@ static void add_cases(Suite *suite)
     TCase *change = support_case(suite, "set_protocol");
     tcase_add_loop_test(change, test_set_protocol, 0, 4);
     tcase_add_test(change, test_set_protocol_in_the_middle_of_data);
+    tcase_add_test(change, test_old_protocol_stays_for_its_callback);
     tcase_add_test(change, test_set_protocol_while_paused);
 
     TCase *failing = support_case(suite, "failing callbacks");
