@@ -98,18 +98,25 @@ static void release_context(struct rondo_coroutine_frame *self)
         destroy(self->context);
 }
 
+/* What rondo_task_set_value left, where nobody will get it. */
+static void release_value(struct rondo_coroutine_frame *self)
+{
+    rondo_destructor *destroy = self->value_destroy;
+    self->value_destroy = NULL;
+    if (destroy)
+        destroy(self->value);
+}
+
 static void complete(struct rondo_coroutine_frame *self, int code)
 {
     rondo_future *future = &self->future;
-    void *value = self->value;
-    rondo_destructor *destroy = self->value_destroy;
-    self->value_destroy = NULL;
     if (code >= 0 && !self->must_cancel) {
-        rondo_future_finish(future, code, value, destroy);
+        rondo_destructor *destroy = self->value_destroy;
+        self->value_destroy = NULL;
+        rondo_future_finish(future, code, self->value, destroy);
         return;
     }
-    if (destroy)
-        destroy(value);
+    release_value(self);
     if (code == RONDO_ECANCELLED || code >= 0) /* a late request takes a result away, but no error */
         rondo_future_cancel_now(future);
     else
@@ -226,10 +233,20 @@ int rondo_coroutine_give_way(struct rondo_coroutine_frame *self, enum rondo_coro
     return RONDO_ECANCELLED;
 }
 
+/* Hand the request down to the last coroutine that waits for another one, and ask there. A loop and no recursion: a
+ * long chain may be cancelled from the small stack of a task. `is_cancelling` ends it where they wait in a circle. */
 static bool coroutine_cancel(rondo_future *future)
 {
     struct rondo_coroutine_frame *self = frame_of(future);
+    size_t marked = 0;
     self->cancelling++;
+    while (self->state == RONDO_COROUTINE_WAITING && !self->is_cancelling && !future->loop->closed &&
+           self->awaited->type->cancel == coroutine_cancel && !rondo_future_is_done(self->awaited)) {
+        self->is_cancelling = true;
+        marked++;
+        self = frame_of(self->awaited);
+        self->cancelling++;
+    }
     bool taken = false;
     if (self->state == RONDO_COROUTINE_WAITING && !self->is_cancelling) {
         self->is_cancelling = true;
@@ -238,6 +255,8 @@ static bool coroutine_cancel(rondo_future *future)
     }
     if (!taken)
         self->must_cancel = true;
+    for (self = frame_of(future); marked > 0; marked--, self = frame_of(self->awaited))
+        self->is_cancelling = false;
     return true;
 }
 
@@ -327,6 +346,7 @@ static void destroy_frame(struct rondo_coroutine_frame *self)
     rondo_future_unref(self->awaited);
     self->awaited = NULL;
     rondo_flow_end(self->future.loop, &self->flow);
+    release_value(self);
     release_context(self);
     if (node_is_free) /* else the node is queued and lets go when it is run */
         rondo_future_unref(&self->future);

@@ -289,6 +289,31 @@ START_TEST(test_deep_chain)
 }
 END_TEST
 
+static int cancel_context(void *context)
+{
+    return rondo_future_cancel(context) ? 0 : RONDO_EFAILED;
+}
+
+START_TEST(test_deep_chain_from_a_task)
+{
+    begin();
+    static rondo_task *tasks[DEEP + 1];
+    tasks[DEEP] = gate;
+    for (int i = DEEP; i-- > 0;)
+        tasks[i] = start(await_next, &tasks[i + 1]);
+    support_run_passes(loop, 1);
+    /* TO-03: however long the chain, it does not need the stack of the task that asks, here the smallest one */
+    rondo_task_options small = { .size = sizeof small, .stack_size = 1 };
+    rondo_task *task = rondo_task_new(loop, &small, cancel_context, tasks[0]);
+    ck_assert_int_eq(rondo_loop_run_until_complete(loop, task, NULL), 0);
+    ck_assert(rondo_future_cancelled(gate));
+    ck_assert_int_eq(rondo_loop_run_until_complete(loop, rondo_future_ref(tasks[0]), NULL), RONDO_ECANCELLED);
+    for (int i = 0; i < DEEP; i++)
+        rondo_future_unref(tasks[i]);
+    end();
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *tcase = support_case(suite, "cancel");
@@ -304,6 +329,7 @@ static void add_cases(Suite *suite)
     tcase = support_case(suite, "extremes");
     tcase_add_test(tcase, test_circle);
     tcase_add_test(tcase, test_deep_chain);
+    tcase_add_test(tcase, test_deep_chain_from_a_task);
 }
 
 int main(void)
