@@ -49,7 +49,7 @@ typedef struct rondo_loop_options {
 RONDO_API int rondo_loop_new(const rondo_loop_options *options, rondo_loop **ret_loop);
 
 /** Close the loop if it is not closed yet and release its memory. NULL does nothing.
- *  Returns 0; RONDO_ERUNNING while it runs: nothing changed. */
+ *  Returns 0; RONDO_ERUNNING while it runs or closes: nothing changed. */
 RONDO_API int rondo_loop_free(rondo_loop *loop);
 
 /** Run until stop is called (run_forever, 18.5.1.1). Called with a stop pending it makes one pass

@@ -133,6 +133,8 @@ int rondo_loop_free(rondo_loop *loop)
 {
     if (!loop)
         return 0;
+    if (loop->closed && loop->core.driver) /* a callback of rondo_loop_close */
+        return rondo_fail(RONDO_ERUNNING, "a loop cannot be freed while it closes");
     int rc = rondo_loop_close(loop);
     if (rc < 0)
         return rc;

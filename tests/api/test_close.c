@@ -97,6 +97,7 @@ static void cancel_others(void *word)
     rondo_handle_cancel(&second);
     ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, trace_word, "no"), RONDO_ECLOSED);
     ck_assert_int_eq(rondo_loop_close(loop), 0);
+    ck_assert_int_eq(rondo_loop_free(loop), RONDO_ERUNNING); /* not under the feet of who closes it */
 }
 
 START_TEST(test_destructors_that_act)
@@ -181,6 +182,7 @@ END_TEST
 static int wait_long(void *context)
 {
     trace("in");
+    rondo_task_set_value("value", trace_word);
     rondo_await(rondo_sleep(loop, RONDO_S(3600)), NULL);
     trace("out");
     (void) context;
@@ -196,7 +198,7 @@ START_TEST(test_pending_task)
     support_run_passes(loop, 1);
     unstarted = rondo_create_task(loop, wait_long, NULL);
     ck_assert_int_eq(rondo_loop_close(loop), 0);
-    trace_is("in");
+    trace_is("in value");                    /* RUN-26: what the task had set as its value is released too */
     ck_assert_uint_eq(support_reports(), 2); /* ERR-09 */
     ck_assert_ptr_eq(support_report_at(0)->context.task, task);
     ck_assert_ptr_nonnull(strstr(support_report_at(0)->message, "pending"));
