@@ -46,6 +46,8 @@ int rondo_interrupt_watch(void (*notify)(void *context), void *context)
 
 void rondo_interrupt_unwatch(void)
 {
+    if (!atomic_load(&is_watching))
+        return;
     sigaction(SIGINT, &before, NULL);
     atomic_store(&is_watching, false);
 }
