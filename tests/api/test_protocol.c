@@ -72,6 +72,11 @@ START_TEST(test_new)
     ck_assert_ptr_eq(rondo_protocol_ref(protocol), protocol);
     rondo_protocol_unref(protocol);
     rondo_protocol_unref(protocol);
+    rondo_protocol_unref(NULL);
+    ck_assert_ptr_null(rondo_protocol_ref(NULL));
+    ck_assert_ptr_null(rondo_protocol_data(NULL));
+    ck_assert_ptr_null(rondo_protocol_get_ops(NULL));
+    ck_assert_ptr_null(rondo_protocol_transport(NULL));
 }
 END_TEST
 

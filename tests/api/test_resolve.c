@@ -325,6 +325,11 @@ START_TEST(test_misuse)
     ck_assert_int_lt(rondo_await_addrinfo(NULL, &lookup.info), 0);
     ck_assert_int_lt(rondo_await_nameinfo(NULL, &lookup.name), 0);
     ck_assert_ptr_null(lookup.info);
+    /* outside of a task there is nothing to wait in; the reference is consumed all the same */
+    query = query_of("127.0.0.1", "80");
+    ck_assert_int_eq(rondo_await_addrinfo(rondo_getaddrinfo(loop, &query), &lookup.info), RONDO_ENOTASK);
+    ck_assert_ptr_null(lookup.info);
+    ck_assert_int_eq(rondo_await_nameinfo(rondo_getnameinfo(loop, &address, 0), &lookup.name), RONDO_ENOTASK);
     /* neither host nor service */
     query = query_of(NULL, NULL);
     lookup.future = rondo_getaddrinfo(loop, &query);

@@ -405,6 +405,21 @@ START_TEST(test_start_later)
 }
 END_TEST
 
+START_TEST(test_await_outside_of_a_task)
+{
+    rondo_loop *loop = support_loop();
+    rondo_server_options options = on("127.0.0.1", 0);
+    rondo_server *server = NULL;
+    size_t descriptors = peer_descriptors();
+    ck_assert_int_eq(rondo_await_server(rondo_create_server(loop, net_factory, NULL, &options), &server),
+                     RONDO_ENOTASK);
+    ck_assert_ptr_null(server);
+    support_run_passes(loop, 5);
+    support_loop_end(loop);
+    ck_assert_uint_lt(peer_descriptors(), descriptors);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *serving = support_case(suite, "serving");
@@ -415,6 +430,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(serving, test_aborted_connections);
     tcase_add_loop_test(serving, test_failing_factory, 0, 2);
     tcase_add_test(serving, test_start_later);
+    tcase_add_test(serving, test_await_outside_of_a_task);
 
     TCase *hosts = support_case(suite, "hosts");
     tcase_add_loop_test(hosts, test_all_interfaces, 0, 2);
