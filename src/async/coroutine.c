@@ -260,6 +260,12 @@ static bool coroutine_cancel(rondo_future *future)
     return true;
 }
 
+void rondo_coroutine_hand_over(void *value, rondo_destructor *destroy, bool is_lent)
+{
+    rondo_task_set_value(value, destroy);
+    rondo_coroutine_current()->future.is_lent = is_lent;
+}
+
 /* --- making ------------------------------------------------------------------------------------- */
 
 static struct rondo_coroutine_frame *make(rondo_loop *loop, const struct rondo_future_type *type,

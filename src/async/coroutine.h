@@ -54,6 +54,9 @@ rondo_future *rondo_coroutine_spawn(rondo_loop *loop, rondo_coroutine *function,
 rondo_task *rondo_coroutine_task(rondo_loop *loop, const rondo_task_options *options,
                                  rondo_coroutine *function, void *context);
 
+/* rondo_task_set_value for a coroutine of the library; @is_lent: the value stays the future's, @destroy ends the loan. */
+void rondo_coroutine_hand_over(void *value, rondo_destructor *destroy, bool is_lent);
+
 /* Give way until the node is run again; the state says where the node is. Returns 0 or RONDO_ECANCELLED. */
 int rondo_coroutine_give_way(struct rondo_coroutine_frame *self, enum rondo_coroutine_state state);
 

@@ -270,6 +270,7 @@ void rondo_future_follow(rondo_future *to, rondo_future *from)
     } else {
         rondo_destructor *destroy = from->destroy;
         from->destroy = NULL;
+        to->is_lent = from->is_lent;
         rondo_future_finish(to, from->code, from->value, destroy);
     }
 }
@@ -365,7 +366,7 @@ int rondo_future_error(rondo_future *future, const char **ret_message)
 int rondo_future_take(rondo_future *future, void **ret_value)
 {
     int rc = rondo_future_result(future, ret_value);
-    if (rc >= 0 && ret_value && future->destroy != rondo_transport_let_go)
+    if (rc >= 0 && ret_value && !future->is_lent)
         future->destroy = NULL;
     return rc;
 }

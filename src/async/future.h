@@ -31,6 +31,7 @@ struct rondo_future {
     uint32_t stamp; /* scratch of gather: which gather has seen it */
     uint8_t state;  /* enum rondo_future_state */
     bool unseen;    /* holds an error that nobody has looked at */
+    bool is_lent;   /* the value stays the future's: whoever takes it only borrows it */
 };
 
 /* Somebody who is to be queued when a future is done. Embedded in its owner; in the future's list until the

@@ -255,7 +255,7 @@ static int hand_on(struct wait_for_call *call)
     void *value = NULL;
     int rc = rondo_future_result(future, &value);
     if (rc >= 0) {
-        rondo_task_set_value(value, future->destroy);
+        rondo_coroutine_hand_over(value, future->destroy, future->is_lent);
         future->destroy = NULL;
     }
     return rc;

@@ -136,10 +136,6 @@ void rondo_coroutines_free(rondo_loop *loop); /* src/async */
 void rondo_net_close(rondo_loop *loop);       /* src/net: servers and transports end */
 void rondo_net_free(rondo_loop *loop);        /* src/net */
 
-/* src/net: the destructor of a transport that is a future's value. It is lent, never taken: the future keeps it in
- * place, and one pass more for whoever has just waited. */
-void rondo_transport_let_go(void *transport);
-
 /* interrupt.c: have Ctrl+C call @take on the loop's thread, in the pass that it wakes, until it is unwatched. Returns whether it
  * does: not off the main thread, nor where the program has a handler of its own. */
 bool rondo_loop_watch_interrupt(rondo_loop *loop,

@@ -182,8 +182,10 @@ static int make_transport(struct request *request)
     request->sock = RONDO_INVALID_SOCKET; /* the transport's now */
     rondo_transport_ref(transport);
     int rc = rondo_await(waiter, NULL);
-    if (rc >= 0)
-        return rondo_task_set_value(transport, rondo_transport_let_go);
+    if (rc >= 0) {
+        rondo_coroutine_hand_over(transport, rondo_stream_let_go, true);
+        return 0;
+    }
     rondo_transport_close(transport);
     rondo_transport_unref(transport);
     return rc;

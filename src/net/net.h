@@ -75,6 +75,10 @@ void rondo_transport_dispose(rondo_transport *transport);
 rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,
                                   rondo_server *server, const rondo_address *peer, rondo_future *waiter);
 
+/* The destructor of a stream that is lent by a future. It gives the reference back one pass later, for whoever has just
+ * waited and only borrows. */
+void rondo_stream_let_go(void *transport);
+
 /* Call @factory; NULL with the error it raised, or RONDO_ETYPE if it gave none. */
 rondo_protocol *rondo_protocol_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context);
 

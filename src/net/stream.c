@@ -86,7 +86,7 @@ static void run_let_go(struct rondo_ready *node, struct rondo_core *core)
 
 /* The last reference to a stream that is over: the one who has just got it from the future may still look at it in
  * this pass. */
-void rondo_transport_let_go(void *transport)
+void rondo_stream_let_go(void *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     rondo_loop *loop = stream->base.loop;
