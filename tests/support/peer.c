@@ -70,12 +70,39 @@ rondo_socket peer_listen(const char *host, int backlog, int *ret_port)
     return sock;
 }
 
+/* A connect that a signal has interrupted, or the kernel's own work for an io_uring of this thread, goes on by itself. */
+static int connect_patiently(int sock, const struct sockaddr *address, socklen_t length)
+{
+    if (connect(sock, address, length) == 0)
+        return 0;
+    if (errno != EINTR)
+        return -1;
+    struct pollfd writable = { .fd = sock, .events = POLLOUT };
+    while (poll(&writable, 1, 10000) < 0 && errno == EINTR)
+        ;
+    int number = ETIMEDOUT;
+    socklen_t size = sizeof number;
+    getsockopt(sock, SOL_SOCKET, SO_ERROR, &number, &size);
+    errno = number;
+    return number ? -1 : 0;
+}
+
+/* A connect that a signal, or an io_uring with work for this thread, has cut short goes on by itself. */
+static int finish_connect(int sock)
+{
+    struct pollfd watched = { .fd = sock, .events = POLLOUT };
+    while (poll(&watched, 1, 10000) < 0)
+        must(errno == EINTR);
+    errno = peer_option(sock, SOL_SOCKET, SO_ERROR);
+    return errno ? -1 : 0;
+}
+
 int peer_try_connect(const char *host, int port, rondo_socket *ret_socket)
 {
     struct sockaddr_storage address;
     socklen_t length;
     int sock = open_socket(address_of(host, port, &address, &length), SOCK_STREAM);
-    int rc = connect(sock, (struct sockaddr *) &address, length);
+    int rc = connect_patiently(sock, (struct sockaddr *) &address, length);
     if (rc < 0) {
         int number = errno;
         close(sock);
@@ -96,7 +123,10 @@ rondo_socket peer_connect(const char *host, int port)
 rondo_socket peer_accept(rondo_socket listener)
 {
     struct timeval patience = { .tv_sec = 10 };
-    int sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    int sock;
+    do
+        sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    while (sock < 0 && errno == EINTR);
     must(sock >= 0);
     setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
@@ -141,6 +171,8 @@ void peer_send(rondo_socket sock, const void *data, size_t length)
     const char *bytes = data;
     while (length) {
         ssize_t count = send(sock, bytes, length, MSG_NOSIGNAL);
+        if (count < 0 && errno == EINTR)
+            continue;
         must(count > 0);
         bytes += count;
         length -= (size_t) count;
@@ -163,6 +195,8 @@ void peer_recv(rondo_socket sock, void *data, size_t length)
     char *bytes = data;
     while (length) {
         ssize_t count = recv(sock, bytes, length, 0);
+        if (count < 0 && errno == EINTR)
+            continue;
         must(count > 0);
         bytes += count;
         length -= (size_t) count;
@@ -193,7 +227,10 @@ void peer_expect(rondo_socket sock, const char *text)
 void peer_expect_eof(rondo_socket sock)
 {
     char byte;
-    ssize_t count = recv(sock, &byte, 1, 0);
+    ssize_t count;
+    do
+        count = recv(sock, &byte, 1, 0);
+    while (count < 0 && errno == EINTR);
     ck_assert_msg(count == 0, "no end of stream but %s", count > 0 ? "a byte" : strerror(errno));
 }
 
@@ -293,7 +330,10 @@ size_t peer_fill_backlog(const char *host, int port, rondo_socket *ret_sockets, 
         struct pollfd watched = { .events = POLLOUT };
         watched.fd = ret_sockets[i] = open_socket(family, SOCK_STREAM | SOCK_NONBLOCK);
         must(connect(watched.fd, (struct sockaddr *) &address, length) == 0 || errno == EINPROGRESS);
-        if (poll(&watched, 1, 100) == 0)
+        int ready;
+        while ((ready = poll(&watched, 1, 100)) < 0)
+            must(errno == EINTR);
+        if (ready == 0)
             return i + 1;
     }
     ck_abort_msg("the backlog does not fill");
