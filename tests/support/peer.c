@@ -87,16 +87,6 @@ static int connect_patiently(int sock, const struct sockaddr *address, socklen_t
     return number ? -1 : 0;
 }
 
-/* A connect that a signal, or an io_uring with work for this thread, has cut short goes on by itself. */
-static int finish_connect(int sock)
-{
-    struct pollfd watched = { .fd = sock, .events = POLLOUT };
-    while (poll(&watched, 1, 10000) < 0)
-        must(errno == EINTR);
-    errno = peer_option(sock, SOL_SOCKET, SO_ERROR);
-    return errno ? -1 : 0;
-}
-
 int peer_try_connect(const char *host, int port, rondo_socket *ret_socket)
 {
     struct sockaddr_storage address;
