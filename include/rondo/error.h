@@ -136,7 +136,7 @@ RONDO_API const char *rondo_last_error_message(void);
 
 /** Fail the callback that is running now (what `raise` is in asyncio): when it returns, its
  *  failure is reported as the page says (the exception handler; a protocol's callback also
- *  ends its connection). In a task it names the message of the error that the task is about
+ *  ends its connection, but for data_received on a proactor). In a task it names the message of the error that the task is about
  *  to return. With RONDO_EINTERRUPTED it is what KeyboardInterrupt is: run_forever ends at once
  *  with that code and the exception handler is not asked.
  *  @format may be NULL: the message is then rondo_strerror(@code).
