@@ -93,7 +93,6 @@ struct rondo_driver {
     const struct rondo_driver_ops *ops;
     struct rondo_core *core; /* whose queue local completions go to */
     size_t active;           /* ops that are not idle: close needs 0 */
-    bool inline_send;        /* try_send is worth a call */
     bool is_quiet; /* nothing is watched or in flight: a wait that does not block would find nothing */
 };
 

@@ -17,8 +17,12 @@
 #include "reactor.h"
 
 #define WAKE_COOKIE UINT64_MAX
+#define BOTH_SIDES (RONDO_POLL_READ | RONDO_POLL_WRITE)
 #define FIRST_EVENTS 256
 #define MOST_EVENTS 65536
+
+_Static_assert((int) EPOLLIN == (int) RONDO_POLL_READ && (int) EPOLLOUT == (int) RONDO_POLL_WRITE,
+               "sides are epoll's own bits");
 
 struct rondo_poller {
     struct rondo_reactor *reactor;
@@ -90,9 +94,7 @@ static int epoll_open(const rondo_allocator *allocator, struct rondo_reactor *re
 static int epoll_change(struct rondo_poller *self, rondo_socket sock, uint64_t cookie, unsigned from,
                         unsigned to)
 {
-    struct epoll_event event = { .data.u64 = cookie };
-    event.events =
-        (to & RONDO_POLL_READ ? (uint32_t) EPOLLIN : 0) | (to & RONDO_POLL_WRITE ? (uint32_t) EPOLLOUT : 0);
+    struct epoll_event event = { .events = to, .data.u64 = cookie };
     int verb = !from ? EPOLL_CTL_ADD : to ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
     int more = !from ? 1 : to ? 0 : -1;
     if (epoll_ctl(self->descriptor, verb, sock, &event) == 0 || verb == EPOLL_CTL_DEL) {
@@ -139,16 +141,13 @@ static int epoll_poll(struct rondo_poller *self, rondo_ns timeout)
     int count = wait_once(self, timeout);
     if (count < 0)
         return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "epoll_wait failed");
-    for (int i = 0; i < count; i++) {
-        uint32_t found = self->events[i].events;
-        if (self->events[i].data.u64 == WAKE_COOKIE) {
+    const struct epoll_event *end = self->events + count;
+    for (const struct epoll_event *event = self->events; event < end; event++) {
+        unsigned sides = event->events & ~(uint32_t) BOTH_SIDES ? BOTH_SIDES : event->events;
+        if (event->data.u64 == WAKE_COOKIE)
             rondo_wake_drain(&self->wake);
-            continue;
-        }
-        unsigned sides = found & ~(uint32_t) EPOLLOUT ? RONDO_POLL_READ : 0;
-        if (found & ~(uint32_t) EPOLLIN)
-            sides |= RONDO_POLL_WRITE;
-        rondo_reactor_notify(self->reactor, self->events[i].data.u64, sides);
+        else
+            rondo_reactor_notify(self->reactor, event->data.u64, sides);
     }
     return 0;
 }

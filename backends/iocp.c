@@ -179,7 +179,7 @@ static void rondo_iocp_resume(struct rondo_driver *driver, struct rondo_op *op)
         rondo_iocp_queue(request, request->result);
 }
 
-/* Not called: inline_send is not set. An overlapped send takes as many system calls, and never blocks,
+/* Never at once: an overlapped send takes as many system calls, and never blocks,
  * whatever the mode of the socket. */
 static ptrdiff_t rondo_iocp_try_send(struct rondo_driver *driver, rondo_socket sock,
                                      const rondo_bytes *pieces, size_t count)

@@ -9,7 +9,8 @@
 struct rondo_reactor;
 struct rondo_poller;
 
-enum { RONDO_POLL_READ = 1, RONDO_POLL_WRITE = 2 };
+/* The values are those of EPOLLIN and EPOLLOUT, and of POLLIN and POLLOUT on most systems: nothing to translate. */
+enum { RONDO_POLL_READ = 1, RONDO_POLL_WRITE = 4 };
 
 struct rondo_poller_ops {
     const char *name;

@@ -195,13 +195,12 @@ static void retire(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t
     op->complete(op);
 }
 
-/* A completion of an op that goes on. False if it was cancelled in the meantime. */
-static bool deliver(struct rondo_op *op, ptrdiff_t result)
+/* A completion of an op that goes on, unless it is cancelled or paused in there. */
+static inline void deliver(struct rondo_op *op, ptrdiff_t result)
 {
     op->more = true;
     op->result = result;
     op->complete(op);
-    return op->state == RONDO_OP_ACTIVE && !op->paused;
 }
 
 static void run_cancelled(struct rondo_ready *node, struct rondo_core *core)
@@ -253,20 +252,39 @@ void rondo_reactor_resume(struct rondo_driver *driver, struct rondo_op *op)
 
 /* --- what an op does when its side is ready ------------------------------------------------------- */
 
-static void do_recv(struct rondo_reactor *reactor, struct rondo_op *op)
+/* What a receive said but bytes. */
+static rondo_cold void recv_ended(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t n)
 {
-    size_t length = reactor->scratch_size;
-    void *buffer = reactor->scratch;
-    if (op->buffer && !(buffer = op->buffer(op, &length)))
+    if (n != RONDO_EAGAIN)
+        retire(reactor, op, n);
+}
+
+static rondo_cold void recv_into(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    size_t length = 0;
+    void *buffer = op->buffer(op, &length);
+    if (!buffer)
         return; /* the owner has seen to it */
-    ptrdiff_t n = rondo_socket_recv(op->socket, buffer, length);
-    if (n == RONDO_EAGAIN)
-        return;
     op->data = buffer;
+    ptrdiff_t n = rondo_socket_recv(op->socket, buffer, length);
     if (n > 0)
         deliver(op, n);
     else
-        retire(reactor, op, n);
+        recv_ended(reactor, op, n);
+}
+
+static inline void do_recv(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    if (op->buffer) {
+        recv_into(reactor, op);
+        return;
+    }
+    op->data = reactor->scratch;
+    ptrdiff_t n = rondo_socket_recv(op->socket, reactor->scratch, reactor->scratch_size);
+    if (n > 0)
+        deliver(op, n);
+    else
+        recv_ended(reactor, op, n);
 }
 
 static inline ptrdiff_t send_pieces(rondo_socket sock, const rondo_bytes *pieces, size_t count)
@@ -298,7 +316,8 @@ static void do_accept(struct rondo_reactor *reactor, struct rondo_op *op)
             retire(reactor, op, rc);
             return;
         }
-        if (!deliver(op, (ptrdiff_t) sock))
+        deliver(op, (ptrdiff_t) sock);
+        if (op->state != RONDO_OP_ACTIVE || op->paused)
             return;
     }
 }
@@ -346,6 +365,7 @@ static int park(struct rondo_reactor *reactor, struct rondo_op *op)
     unsigned need = side == READING ? RONDO_POLL_READ : RONDO_POLL_WRITE;
     if ((entry->registered & need) == 0)
         mark_dirty(reactor, entry);
+    op->ready.run = run_of_kind[op->kind];
     op->state = RONDO_OP_ACTIVE;
     op->flags = 0;
     op->paused = false;
@@ -396,19 +416,31 @@ void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
 
 /* --- waiting -------------------------------------------------------------------------------------- */
 
+/* Nobody is there to hear of it now: the interest goes. */
+static rondo_cold void note_spurious(struct rondo_reactor *reactor, struct entry *entry, int side)
+{
+    entry->spurious |= (uint8_t) (side == READING ? RONDO_POLL_READ : RONDO_POLL_WRITE);
+    mark_dirty(reactor, entry);
+}
+
 static inline void notify_side(struct rondo_reactor *reactor, struct entry *entry, int side)
 {
     struct rondo_op *op = entry->ops[side];
     if (!op || op->paused) {
-        entry->spurious |= (uint8_t) (side == READING ? RONDO_POLL_READ : RONDO_POLL_WRITE);
-        mark_dirty(reactor, entry);
-        return;
+        note_spurious(reactor, entry, side);
+    } else if (!op->flags) {
+        op->flags = IS_QUEUED;
+        rondo_ready_list_append(reactor->completed, &op->ready);
     }
-    if (op->flags & IS_QUEUED)
-        return;
-    op->flags |= IS_QUEUED;
-    op->ready.run = run_of_kind[op->kind];
-    rondo_ready_list_append(reactor->completed, &op->ready);
+}
+
+static rondo_cold void notify_slowly(struct rondo_reactor *reactor, struct entry *entry, unsigned sides)
+{
+    sides &= entry->registered; /* a hang-up is told of both */
+    if (sides & RONDO_POLL_READ)
+        notify_side(reactor, entry, READING);
+    if (sides & RONDO_POLL_WRITE)
+        notify_side(reactor, entry, WRITING);
 }
 
 void rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides)
@@ -416,11 +448,10 @@ void rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsign
     struct entry *entry = &reactor->entries[(uint32_t) cookie];
     if (entry->generation != (uint32_t) (cookie >> 32))
         return;
-    sides &= entry->registered;
-    if (sides & RONDO_POLL_READ)
+    if (sides == RONDO_POLL_READ)
         notify_side(reactor, entry, READING);
-    if (sides & RONDO_POLL_WRITE)
-        notify_side(reactor, entry, WRITING);
+    else
+        notify_slowly(reactor, entry, sides);
 }
 
 int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct rondo_ready_list *completed)
@@ -464,7 +495,6 @@ int rondo_reactor_open(const struct rondo_driver_ops *ops, const struct rondo_po
         return rondo_fail(RONDO_ENOMEM, NULL);
     reactor->driver.ops = ops;
     reactor->driver.core = core;
-    reactor->driver.inline_send = true;
     reactor->driver.is_quiet = true;
     reactor->poller_ops = poller_ops;
     reactor->allocator = *config->allocator;

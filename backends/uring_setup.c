@@ -295,7 +295,6 @@ int rondo_uring_open(const struct rondo_driver_config *config, struct rondo_core
         return rondo_fail(RONDO_ENOMEM, NULL);
     uring->driver.ops = &rondo_driver_uring;
     uring->driver.core = core;
-    uring->driver.inline_send = true;
     uring->allocator = config->allocator;
     uring->ring.ring_fd = -1;
     uring->wake_descriptor = -1;

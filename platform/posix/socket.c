@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../../src/base/container.h"
 #include "../../src/base/error.h"
 
 const bool rondo_socket_reuse_address_default = true;
@@ -179,43 +180,32 @@ int rondo_socket_accept(rondo_socket sock, rondo_socket *ret_socket, rondo_addre
     return rc;
 }
 
-/* What is not plain stands apart, so that the plain way is short: these two are called for each message. */
-static ptrdiff_t recv_again(rondo_socket sock, void *buffer, size_t length)
+/* The codes of a receive and a send that failed. They stand apart, so that the plain way is short: it is
+ * gone for each message. */
+static rondo_cold int recv_error(void)
 {
-    ssize_t n = -1;
-    while (n < 0 && errno == EINTR)
-        n = recv(sock, buffer, length, 0);
-    return n < 0 ? rondo_error_from_system(errno) : n;
+    return errno == EINTR ? RONDO_EAGAIN : rondo_error_from_system(errno);
 }
 
-ptrdiff_t rondo_socket_recv(rondo_socket sock, void *buffer, size_t length)
-{
-    ssize_t n = recv(sock, buffer, length, 0);
-    return n >= 0 ? n : recv_again(sock, buffer, length);
-}
-
-/* The code of a send that failed. */
-static int send_error(void)
+static rondo_cold int send_error(void)
 {
 #if defined(__APPLE__)
     if (errno == EPROTOTYPE)
         return RONDO_EPIPE; /* what Darwin says while a socket is being shut down */
 #endif
-    return rondo_error_from_system(errno);
+    return recv_error();
 }
 
-static ptrdiff_t send_again(rondo_socket sock, const void *data, size_t length)
+ptrdiff_t rondo_socket_recv(rondo_socket sock, void *buffer, size_t length)
 {
-    ssize_t n = -1;
-    while (n < 0 && errno == EINTR)
-        n = send(sock, data, length, MSG_NOSIGNAL);
-    return n < 0 ? send_error() : n;
+    ssize_t n = recv(sock, buffer, length, 0);
+    return n >= 0 ? n : recv_error();
 }
 
 ptrdiff_t rondo_socket_send(rondo_socket sock, const void *data, size_t length)
 {
     ssize_t n = send(sock, data, length, MSG_NOSIGNAL);
-    return n >= 0 ? n : send_again(sock, data, length);
+    return n >= 0 ? n : send_error();
 }
 
 ptrdiff_t rondo_socket_sendv(rondo_socket sock, const rondo_bytes *pieces, size_t count)
@@ -228,11 +218,8 @@ ptrdiff_t rondo_socket_sendv(rondo_socket sock, const rondo_bytes *pieces, size_
             (struct iovec){ .iov_base = (void *) (uintptr_t) pieces[i].data, .iov_len = pieces[i].length };
     struct msghdr message = { .msg_iov = vectors };
     message.msg_iovlen = (__typeof__(message.msg_iovlen)) count; /* int or size_t */
-    ssize_t n;
-    do
-        n = sendmsg(sock, &message, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? send_error() : n;
+    ssize_t n = sendmsg(sock, &message, MSG_NOSIGNAL);
+    return n >= 0 ? n : send_error();
 }
 
 int rondo_socket_shutdown_write(rondo_socket sock)

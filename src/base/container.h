@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a member to the structure that embeds it. */
+/* From a member to the structure that embeds it; and hints to compiler and cache. */
 #ifndef RONDO_BASE_CONTAINER_H
 #define RONDO_BASE_CONTAINER_H
 
@@ -15,6 +15,13 @@
 #define rondo_prefetch(pointer) __builtin_prefetch(pointer)
 #else
 #define rondo_prefetch(pointer) ((void) (pointer))
+#endif
+
+/* A function that is seldom called: it stays out of its callers, which are the shorter for it. */
+#if defined(__GNUC__)
+#define rondo_cold __attribute__((cold, noinline))
+#else
+#define rondo_cold
 #endif
 
 #endif

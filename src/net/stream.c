@@ -122,6 +122,7 @@ static void begin_closing(struct rondo_stream *stream)
     if (stream->base.is_closing)
         return;
     stream->base.is_closing = true;
+    rondo_stream_settle(stream);
     rondo_stream_stop_reading(stream);
 }
 

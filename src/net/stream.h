@@ -27,13 +27,23 @@ struct rondo_stream {
     bool has_started;         /* the start of reading has had its turn */
     bool is_read_done;        /* end of stream or an error was received */
     bool gave_buffer;         /* the receive that goes on is into the protocol's memory */
-    bool is_plain;            /* the protocol has data_received and no buffers of its own */
-    bool is_dropped;          /* what is in `out` counts no more; the kernel may still read it */
+    bool reads_plainly;       /* what arrives goes to data_received as it is; kept by rondo_stream_settle */
+    bool writes_plainly; /* nothing goes before a write, and it is welcome; kept by rondo_stream_settle */
+    bool is_dropped;     /* what is in `out` counts no more; the kernel may still read it */
 };
 
 static inline struct rondo_stream *rondo_stream_of(rondo_transport *transport)
 {
     return rondo_container(transport, struct rondo_stream, base);
+}
+
+/* After a change of what the two flags for the hot path stand for. */
+static inline void rondo_stream_settle(struct rondo_stream *stream)
+{
+    const rondo_transport *base = &stream->base;
+    stream->reads_plainly = !base->is_closing && !base->is_read_paused && !stream->held &&
+                            !stream->recv.buffer && base->protocol->ops->data_received;
+    stream->writes_plainly = !base->is_closing && !base->has_eof && !stream->out.size;
 }
 
 /* End it with @error: what is buffered is dropped, connection_lost is queued. */

@@ -41,6 +41,7 @@ static struct rondo_held *held_of(struct rondo_stream *stream)
     held->ready.run = run_held;
     held->stream = stream;
     stream->held = held;
+    rondo_stream_settle(stream);
     return held;
 }
 
@@ -88,6 +89,7 @@ void rondo_stream_held_free(struct rondo_stream *stream)
     held->has_end = false;
     if (!held->is_queued) {
         stream->held = NULL;
+        rondo_stream_settle(stream);
         rondo_release(allocator, held);
     }
 }
@@ -153,7 +155,7 @@ static size_t deliver_round(struct rondo_stream *stream, const unsigned char *da
     return n;
 }
 
-static void data_received_failed(struct rondo_stream *stream)
+static rondo_cold void data_received_failed(struct rondo_stream *stream)
 {
     if (stream->base.loop->core.driver->ops->is_proactor)
         rondo_transport_callback_failed(&stream->base, "Exception in callback protocol.data_received()");
@@ -281,7 +283,7 @@ static void *lend_buffer(struct rondo_op *op, size_t *ret_length)
     return buffer;
 }
 
-static void receive_slowly(struct rondo_stream *stream, const unsigned char *data, size_t length)
+static rondo_cold void receive_slowly(struct rondo_stream *stream, const unsigned char *data, size_t length)
 {
     size_t seen = 0;
     if (stream->gave_buffer) {
@@ -298,14 +300,6 @@ static void receive_slowly(struct rondo_stream *stream, const unsigned char *dat
         queue_held(stream);
 }
 
-static inline void receive(struct rondo_stream *stream, const unsigned char *data, size_t length)
-{
-    if (stream->is_plain && !stream->held && may_deliver(stream))
-        deliver_plain(stream, data, length);
-    else
-        receive_slowly(stream, data, length);
-}
-
 /* A reset of which a send in flight heard first is an end of stream to the receive. But while output is left
  * our own end has not been sent, and then a true end of stream leaves the socket its peer. */
 static bool is_reset(const struct rondo_stream *stream)
@@ -315,7 +309,7 @@ static bool is_reset(const struct rondo_stream *stream)
            rondo_socket_peer(stream->base.sock, &peer) == RONDO_ENOTCONN;
 }
 
-static void receive_end(struct rondo_stream *stream, int end)
+static void hear_end(struct rondo_stream *stream, int end)
 {
     stream->is_read_done = true;
     if (end == 0 && is_reset(stream))
@@ -329,17 +323,23 @@ static void receive_end(struct rondo_stream *stream, int end)
     }
 }
 
+static rondo_cold void receive_end(struct rondo_stream *stream, int end)
+{
+    if (end != RONDO_ECANCELLED)
+        hear_end(stream, end);
+    if (!rondo_op_is_active(&stream->recv))
+        rondo_stream_op_idle(stream);
+}
+
 static void on_recv(struct rondo_op *op)
 {
     struct rondo_stream *stream = rondo_container(op, struct rondo_stream, recv);
-    if (op->result > 0) { /* never the last completion */
-        receive(stream, op->data, (size_t) op->result);
-        return;
-    }
-    if (op->result != RONDO_ECANCELLED)
+    if (op->result <= 0)
         receive_end(stream, (int) op->result);
-    if (!rondo_op_is_active(op) && stream->end == RONDO_STREAM_OVER)
-        rondo_stream_op_idle(stream);
+    else if (stream->reads_plainly)
+        deliver_plain(stream, op->data, (size_t) op->result);
+    else
+        receive_slowly(stream, op->data, (size_t) op->result);
 }
 
 void rondo_stream_read_init(struct rondo_stream *stream)
@@ -354,7 +354,7 @@ void rondo_stream_protocol_changed(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     stream->recv.buffer = is_buffered(stream) ? lend_buffer : NULL;
-    stream->is_plain = !stream->recv.buffer && transport->protocol->ops->data_received;
+    rondo_stream_settle(stream);
     stream->gave_buffer = false; /* what the old one gave and nothing came for */
 }
 
@@ -384,6 +384,7 @@ void rondo_stream_pause(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     struct rondo_driver *driver = transport->loop->core.driver;
+    rondo_stream_settle(stream);
     if (rondo_op_is_active(&stream->recv))
         driver->ops->pause(driver, &stream->recv);
 }
@@ -392,6 +393,7 @@ void rondo_stream_resume(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     struct rondo_driver *driver = transport->loop->core.driver;
+    rondo_stream_settle(stream);
     if (rondo_op_is_active(&stream->recv))
         driver->ops->resume(driver, &stream->recv);
     else if (stream->has_started && !stream->is_read_done)

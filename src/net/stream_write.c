@@ -32,6 +32,7 @@ static void consume(struct rondo_stream *stream, size_t length)
 {
     rondo_loop *loop = stream->base.loop;
     rondo_chunks_consume(&stream->out, &loop->chunks, &loop->allocator, length);
+    rondo_stream_settle(stream);
 }
 
 size_t rondo_stream_buffer_size(const rondo_transport *transport)
@@ -112,7 +113,7 @@ static int ignore_write(struct rondo_stream *stream)
 static ptrdiff_t send_now(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
 {
     struct rondo_driver *driver = stream->base.loop->core.driver;
-    if (!driver->inline_send || stream->out.size)
+    if (stream->out.size)
         return 0;
     ptrdiff_t n = driver->ops->try_send(driver, stream->base.sock, pieces, count);
     if (n == RONDO_EAGAIN)
@@ -132,6 +133,7 @@ static int queue_rest(struct rondo_stream *stream, const rondo_bytes *pieces, si
         rondo_stream_fail(stream, rc);
         return 0;
     }
+    rondo_stream_settle(stream);
     if (!rondo_op_is_active(&stream->send))
         submit(stream);
     rondo_transport_maybe_pause(&stream->base);
@@ -146,8 +148,8 @@ static bool goes_nowhere(const struct rondo_stream *stream)
     return stream->base.is_closing && stream->base.loop->core.driver->ops->is_proactor;
 }
 
-/* Everything that is not the common case: one piece, all of which the kernel takes at once. */
-static int write_slowly(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
+/* Everything that is not the common case: one piece, and nothing waits before it. */
+static rondo_cold int write_slowly(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
 {
     if (stream->base.has_eof)
         return rondo_fail(RONDO_EINVALIDSTATE, "cannot write after write_eof");
@@ -167,20 +169,23 @@ static int write_slowly(struct rondo_stream *stream, const rondo_bytes *pieces, 
     return queue_rest(stream, pieces, count, (size_t) sent);
 }
 
+/* The kernel has not taken all of @piece. */
+static rondo_cold int write_rest(struct rondo_stream *stream, const rondo_bytes *piece, ptrdiff_t sent)
+{
+    if (sent >= 0 || sent == RONDO_EAGAIN)
+        return queue_rest(stream, piece, 1, sent > 0 ? (size_t) sent : 0);
+    rondo_stream_fail(stream, (int) sent);
+    return 0;
+}
+
 int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, size_t count)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     struct rondo_driver *driver = transport->loop->core.driver;
-    if (transport->is_closing || transport->has_eof || stream->out.size || count != 1 || !pieces->length ||
-        !driver->inline_send)
+    if (!stream->writes_plainly || count != 1 || !pieces->length)
         return write_slowly(stream, pieces, count);
     ptrdiff_t sent = driver->ops->try_send(driver, transport->sock, pieces, 1);
-    if ((size_t) sent == pieces->length)
-        return 0;
-    if (sent >= 0 || sent == RONDO_EAGAIN)
-        return queue_rest(stream, pieces, 1, sent > 0 ? (size_t) sent : 0);
-    rondo_stream_fail(stream, (int) sent);
-    return 0;
+    return (size_t) sent == pieces->length ? 0 : write_rest(stream, pieces, sent);
 }
 
 int rondo_stream_write_eof(rondo_transport *transport)
@@ -189,6 +194,7 @@ int rondo_stream_write_eof(rondo_transport *transport)
     if (transport->is_closing || transport->has_eof)
         return 0;
     transport->has_eof = true;
+    rondo_stream_settle(stream);
     if (!stream->out.size)
         rondo_socket_shutdown_write(transport->sock);
     return 0;
