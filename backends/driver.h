@@ -16,6 +16,13 @@
  * whose cancellation is under way, cancel does nothing. A repeating op delivers nothing but its last
  * completion after cancel.
  *
+ * A watch is the exception: it has nothing that the kernel could hand over, so cancelling it is over at once: the op is
+ * idle, complete is not called, and it may be submitted anew in the same breath. But its memory stays where it is as long as
+ * the loop lives, as its node may still stand in a queue.
+ *
+ * A *borrowed* socket is the program's: it may close the descriptor behind the driver's back whenever no op on it is active, and
+ * open another one under the same number. The others are closed by close_socket.
+ *
  * Everything but wake() is called on the loop's thread. */
 #ifndef RONDO_BACKENDS_DRIVER_H
 #define RONDO_BACKENDS_DRIVER_H
@@ -41,8 +48,23 @@ enum rondo_op_kind {
      * completion: the owner decides when to submit again. At most `limit` for each pass on a selector. */
     RONDO_OP_ACCEPT,
     /* Connect op->socket to *op->address (borrowed until complete). result 0 or an error. */
-    RONDO_OP_CONNECT
+    RONDO_OP_CONNECT,
+    /* Tell that a socket, or whatever else can be polled, is readable or writable; hang-up and errors count as both.
+     * Repeats, once a pass, as long as it is so. result 0; an error: the last completion. Refused at once: what cannot be
+     * polled (RONDO_EPERM) or is not open (RONDO_EBADF). */
+    RONDO_OP_WATCH_READ,
+    RONDO_OP_WATCH_WRITE,
+    /* One receive of at most op->length bytes into op->memory; 0: end of stream. The memory is touched at the
+     * completion alone, and a cancelled one has taken nothing from the socket. The socket may be a blocking one. */
+    RONDO_OP_RECV_INTO,
+    /* One accept: as ACCEPT, but op->result is the only socket, and op->address is not told. */
+    RONDO_OP_ACCEPT_ONE
 };
+
+static inline bool rondo_op_kind_is_watch(unsigned kind)
+{
+    return kind == RONDO_OP_WATCH_READ || kind == RONDO_OP_WATCH_WRITE;
+}
 
 enum rondo_op_state {
     RONDO_OP_IDLE,      /* not the driver's */
@@ -57,7 +79,8 @@ struct rondo_op {
     uint8_t state;       /* enum rondo_op_state; driver */
     bool more;           /* at complete: there will be another; driver */
     bool paused;         /* RECV: deliver nothing; set by pause and resume; driver */
-    uint8_t flags;       /* the driver's own */
+    uint8_t flags;       /* the driver's own; 0 before the first submit */
+    bool borrowed;       /* the descriptor is the program's; owner */
     uint32_t slot;       /* the driver's own: identity in the kernel */
     rondo_socket socket; /* owner */
     ptrdiff_t result;    /* driver */
@@ -67,12 +90,14 @@ struct rondo_op {
          * and the start of the send; what it named must stay in place until complete; owner */
         size_t (*gather)(struct rondo_op *op, rondo_bytes *pieces, size_t capacity);
         rondo_address *address; /* ACCEPT: see there (driver); CONNECT: the target (owner) */
+        void *memory;           /* RECV_INTO; owner */
     };
     union {
         /* RECV, may be NULL: memory to receive into, asked for right before a receive that is made at delivery.
          * NULL from it: receive nothing now. Drivers that lend buffers of their own ignore it; owner */
         void *(*buffer)(struct rondo_op *op, size_t *ret_length);
         unsigned limit; /* ACCEPT; owner */
+        size_t length;  /* RECV_INTO; owner */
     };
 };
 
@@ -109,7 +134,8 @@ struct rondo_driver_ops {
     void (*close)(struct rondo_driver *driver);
 
     /* 0: it will complete. 1: it is done already, op->result says how, complete is not called and the op is
-     * idle (selectors: a connect that succeeds or fails at once). Negative: refused, the op is idle. */
+     * idle (RECV_INTO that finds bytes; on selectors also ACCEPT_ONE, and a connect that succeeds or fails at once).
+     * Negative: refused, the op is idle. */
     int (*submit)(struct rondo_driver *driver, struct rondo_op *op);
     void (*cancel)(struct rondo_driver *driver, struct rondo_op *op);
 

@@ -2,7 +2,10 @@
 /* epoll(7) as a poller: level-triggered, one array of events for each wait.
  *
  * Waits with nanoseconds where the kernel has epoll_pwait2 (5.11), else with milliseconds, rounded up. Failures: epoll_create1 or
- * eventfd refused. Invariant: the wake channel is registered with a cookie that no descriptor can have. */
+ * eventfd refused. Invariant: the wake channel is registered with a cookie that no descriptor can have.
+ *
+ * What a program closes while it is watched, and keeps open under another number (a child has it, or dup), stays in the
+ * set and cannot be named any more. It shows when it is ready; then everything moves to a new set. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/epoll.h>
@@ -52,19 +55,34 @@ static int pwait2(struct rondo_poller *self, const struct timespec *timeout)
                          (size_t) 0);
 }
 
+/* A set with nothing but the wake channel in it, in place of the one that is there. */
+static int open_set(struct rondo_poller *self)
+{
+    int descriptor = epoll_create1(EPOLL_CLOEXEC);
+    if (descriptor < 0)
+        return rondo_fail(rondo_error_from_system(errno), "epoll_create1 failed");
+    struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_COOKIE };
+    if (epoll_ctl(descriptor, EPOLL_CTL_ADD, self->wake.reader, &event) < 0) {
+        int number = errno;
+        close(descriptor);
+        return rondo_fail(rondo_error_from_system(number), "the wake descriptor cannot be watched");
+    }
+    if (self->descriptor >= 0)
+        close(self->descriptor);
+    self->descriptor = descriptor;
+    self->watched = 0;
+    return 0;
+}
+
 static int epoll_start(struct rondo_poller *self)
 {
-    self->descriptor = epoll_create1(EPOLL_CLOEXEC);
-    if (self->descriptor < 0)
-        return rondo_fail(rondo_error_from_system(errno), "epoll_create1 failed");
     int rc = rondo_wake_open(&self->wake);
     if (rc < 0) {
         self->wake.reader = -1;
         return rondo_fail(rc, "no descriptor for waking the loop");
     }
-    struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_COOKIE };
-    if (epoll_ctl(self->descriptor, EPOLL_CTL_ADD, self->wake.reader, &event) < 0)
-        return rondo_fail(rondo_error_from_system(errno), "the wake descriptor cannot be watched");
+    if ((rc = open_set(self)) < 0)
+        return rc;
     struct timespec none = { 0, 0 };
     self->has_pwait2 = pwait2(self, &none) >= 0;
     return 0;
@@ -134,6 +152,13 @@ static void grow_events(struct rondo_poller *self)
     self->capacity = capacity;
 }
 
+/* Without a descriptor for another set this one stays, and the next wait tries again. */
+static void exorcise(struct rondo_poller *self)
+{
+    if (open_set(self) == 0)
+        rondo_reactor_register_again(self->reactor);
+}
+
 static int epoll_poll(struct rondo_poller *self, rondo_ns timeout)
 {
     if (self->capacity <= self->watched && self->capacity < MOST_EVENTS)
@@ -142,13 +167,16 @@ static int epoll_poll(struct rondo_poller *self, rondo_ns timeout)
     if (count < 0)
         return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "epoll_wait failed");
     const struct epoll_event *end = self->events + count;
+    bool is_haunted = false;
     for (const struct epoll_event *event = self->events; event < end; event++) {
         unsigned sides = event->events & ~(uint32_t) BOTH_SIDES ? BOTH_SIDES : event->events;
         if (event->data.u64 == WAKE_COOKIE)
             rondo_wake_drain(&self->wake);
         else
-            rondo_reactor_notify(self->reactor, event->data.u64, sides);
+            is_haunted |= !rondo_reactor_notify(self->reactor, event->data.u64, sides);
     }
+    if (is_haunted)
+        exorcise(self);
     return 0;
 }
 

@@ -31,7 +31,10 @@ struct rondo_poller_ops {
     const char *(*describe)(struct rondo_poller *poller);
 };
 
-/* @sides of the descriptor registered with @cookie are ready. */
-void rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides);
+/* @sides of the descriptor registered with @cookie are ready. False: nothing is registered under it; the descriptor was
+ * closed, but something else keeps what it stood for open and watched. */
+bool rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides);
+/* Register everything again, with a poller that has forgotten all of it. */
+void rondo_reactor_register_again(struct rondo_reactor *reactor);
 
 #endif

@@ -9,10 +9,13 @@
  * that nobody wants any more stays registered until it reports something, so that a connection that receives
  * again and again costs no system call but the receives; a write side is dropped at once, as it is ready nearly always.
  *
+ * The descriptors of the program (op->borrowed) are not ours to close, so nothing is kept for them: interest goes with
+ * the op, before the next wait. But one that comes back until then under the same number and is the same is found still registered.
+ *
  * Failures: an operation's own errors complete it. A registration that fails completes the op with that error.
  * Invariants: an op is in its entry's slot exactly while it is active and not cancelled; the generation in the cookie
  * tells events of a descriptor that was closed and reused. */
-#include "reactor.h"
+#include "reactor_inside.h"
 
 #include <assert.h>
 #include <string.h>
@@ -21,51 +24,13 @@
 #include "../src/base/container.h"
 #include "../src/base/error.h"
 #include "../src/base/memory.h"
+#include "pollable.h"
 
 #define SCRATCH_SIZE ((size_t) 256 * 1024) /* asyncio's max_size */
 #define SCRATCH_ALIGNMENT ((size_t) 64)
-#define SEND_PIECES 16u
-
-/* One descriptor. */
-struct entry {
-    struct rondo_op *ops[2]; /* READING, WRITING */
-    uint32_t generation;
-    uint8_t registered; /* RONDO_POLL_*, as the poller knows it */
-    uint8_t spurious;   /* sides that reported with nobody there: to be dropped */
-    bool is_dirty;      /* in the list of changes */
-};
-
-enum { READING, WRITING };
-
-struct rondo_reactor {
-    struct rondo_driver driver;
-    const struct rondo_poller_ops *poller_ops;
-    struct rondo_poller *poller;
-    rondo_allocator allocator;
-    struct entry *entries; /* by descriptor */
-    size_t entry_count;
-    rondo_socket *changes; /* descriptors whose interest may have changed */
-    size_t change_count;
-    size_t change_capacity;
-    struct rondo_ready_list *completed; /* of the wait that goes on */
-    size_t registered_count;            /* descriptors that the poller watches */
-    size_t scratch_size;
-    unsigned char *scratch;
-    void *scratch_block;
-};
 
 /* What an op's `flags` say. */
 enum { IS_QUEUED = 1, IS_FAILED = 2 };
-
-static struct rondo_reactor *reactor_of(struct rondo_driver *driver)
-{
-    return rondo_container(driver, struct rondo_reactor, driver);
-}
-
-static int side_of(const struct rondo_op *op)
-{
-    return op->kind == RONDO_OP_RECV || op->kind == RONDO_OP_ACCEPT ? READING : WRITING;
-}
 
 /* --- entries ------------------------------------------------------------------------------------- */
 
@@ -74,7 +39,8 @@ static int grow_entries(struct rondo_reactor *reactor, size_t least)
     size_t count = reactor->entry_count ? reactor->entry_count : 64;
     while (count < least)
         count *= 2;
-    struct entry *entries = rondo_reallocate(&reactor->allocator, reactor->entries, count * sizeof(*entries));
+    struct rondo_reactor_entry *entries =
+        rondo_reallocate(&reactor->allocator, reactor->entries, count * sizeof(*entries));
     if (!entries)
         return rondo_fail(RONDO_ENOMEM, NULL);
     memset(entries + reactor->entry_count, 0, (count - reactor->entry_count) * sizeof(*entries));
@@ -83,7 +49,7 @@ static int grow_entries(struct rondo_reactor *reactor, size_t least)
     return 0;
 }
 
-static inline struct entry *entry_at(struct rondo_reactor *reactor, rondo_socket sock)
+static inline struct rondo_reactor_entry *entry_at(struct rondo_reactor *reactor, rondo_socket sock)
 {
     return (size_t) sock < reactor->entry_count ? &reactor->entries[sock] : NULL;
 }
@@ -102,7 +68,7 @@ static int reserve_changes(struct rondo_reactor *reactor)
     return 0;
 }
 
-static void mark_dirty(struct rondo_reactor *reactor, struct entry *entry)
+static void mark_dirty(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry)
 {
     if (entry->is_dirty)
         return;
@@ -111,35 +77,44 @@ static void mark_dirty(struct rondo_reactor *reactor, struct entry *entry)
     reactor->changes[reactor->change_count++] = (rondo_socket) (entry - reactor->entries);
 }
 
-static unsigned wanted_sides(const struct entry *entry)
+static unsigned wanted_sides(const struct rondo_reactor_entry *entry)
 {
-    const struct rondo_op *reading = entry->ops[READING];
-    unsigned wanted = entry->registered & RONDO_POLL_READ & ~(unsigned) entry->spurious;
+    const struct rondo_op *reading = entry->ops[RONDO_READING];
+    unsigned wanted =
+        entry->is_borrowed ? 0 : entry->registered & RONDO_POLL_READ & ~(unsigned) entry->spurious;
     if (reading && !reading->paused)
         wanted |= RONDO_POLL_READ;
-    if (entry->ops[WRITING])
+    if (entry->ops[RONDO_WRITING])
         wanted |= RONDO_POLL_WRITE;
     return wanted;
 }
 
-static uint64_t cookie_of(const struct rondo_reactor *reactor, const struct entry *entry)
+static uint64_t cookie_of(const struct rondo_reactor *reactor, const struct rondo_reactor_entry *entry)
 {
     return (uint64_t) entry->generation << 32 | (uint64_t) (entry - reactor->entries);
 }
 
+/* Generations that are counted have the bit of an identity clear. */
+static uint32_t next_generation(const struct rondo_reactor_entry *entry)
+{
+    return (entry->generation + 1) & ~RONDO_IDENTITY_KNOWN;
+}
+
 /* With nothing registered nothing can be ready; mail is told by other means than the wake channel. */
-static void count_registered(struct rondo_reactor *reactor, struct entry *entry, unsigned sides)
+static void count_registered(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry, unsigned sides)
 {
     if (sides && !entry->registered)
         reactor->registered_count++;
-    if (!sides && entry->registered)
+    if (!sides && entry->registered) {
         reactor->registered_count--;
+        entry->generation = next_generation(entry); /* an event that comes all the same is nobody's */
+    }
     entry->registered = (uint8_t) sides;
 }
 
 static void finish_unpolled(struct rondo_reactor *reactor, struct rondo_op *op, int code);
 
-static void apply_change(struct rondo_reactor *reactor, struct entry *entry)
+static void apply_change(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry)
 {
     unsigned wanted = wanted_sides(entry);
     entry->is_dirty = false;
@@ -153,7 +128,7 @@ static void apply_change(struct rondo_reactor *reactor, struct entry *entry)
         count_registered(reactor, entry, wanted);
         return;
     }
-    for (int side = READING; side <= WRITING; side++) /* nobody must wait for what cannot come */
+    for (int side = RONDO_READING; side <= RONDO_WRITING; side++) /* nobody must wait for what cannot come */
         if (entry->ops[side])
             finish_unpolled(reactor, entry->ops[side], rc);
     if (entry->registered) { /* what is left of it: the next one with this number begins anew */
@@ -175,17 +150,16 @@ static void apply_changes(struct rondo_reactor *reactor)
 
 static void forget(struct rondo_reactor *reactor, struct rondo_op *op)
 {
-    struct entry *entry = entry_at(reactor, op->socket);
-    int side = side_of(op);
+    struct rondo_reactor_entry *entry = entry_at(reactor, op->socket);
+    int side = rondo_reactor_side_of(op);
     if (!entry || entry->ops[side] != op)
         return;
     entry->ops[side] = NULL;
-    if (side == WRITING)
+    if (side == RONDO_WRITING || op->borrowed)
         mark_dirty(reactor, entry);
 }
 
-/* The last completion. The op is its owner's again when complete is called. */
-static void retire(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t result)
+void rondo_reactor_retire(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t result)
 {
     forget(reactor, op);
     reactor->driver.active--;
@@ -195,20 +169,12 @@ static void retire(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t
     op->complete(op);
 }
 
-/* A completion of an op that goes on, unless it is cancelled or paused in there. */
-static inline void deliver(struct rondo_op *op, ptrdiff_t result)
-{
-    op->more = true;
-    op->result = result;
-    op->complete(op);
-}
-
 static void run_cancelled(struct rondo_ready *node, struct rondo_core *core)
 {
     struct rondo_op *op = rondo_container(node, struct rondo_op, ready);
     ptrdiff_t result = op->flags & IS_FAILED ? op->result : RONDO_ECANCELLED;
     op->flags = 0;
-    retire(reactor_of(core->driver), op, result);
+    rondo_reactor_retire(rondo_reactor_of(core->driver), op, result);
 }
 
 /* Park the op in the queue for its last completion. */
@@ -219,6 +185,24 @@ static void finish_soon(struct rondo_reactor *reactor, struct rondo_op *op)
     if (!(op->flags & IS_QUEUED))
         rondo_ready_list_append(&reactor->driver.core->queue, &op->ready);
     op->flags |= IS_QUEUED;
+}
+
+/* What a watch comes to that was cancelled while it stood in a queue. */
+static void run_dropped(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    struct rondo_op *op = rondo_container(node, struct rondo_op, ready);
+    op->flags = 0;
+    op->ready.run = rondo_reactor_run_of_kind[op->kind];
+}
+
+static void drop_watch(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    forget(reactor, op);
+    reactor->driver.active--;
+    op->state = RONDO_OP_IDLE;
+    op->flags &= IS_QUEUED;
+    op->ready.run = run_dropped;
 }
 
 static void finish_unpolled(struct rondo_reactor *reactor, struct rondo_op *op, int code)
@@ -232,8 +216,12 @@ void rondo_reactor_cancel(struct rondo_driver *driver, struct rondo_op *op)
 {
     if (op->state != RONDO_OP_ACTIVE)
         return;
+    if (rondo_op_kind_is_watch(op->kind)) {
+        drop_watch(rondo_reactor_of(driver), op);
+        return;
+    }
     op->state = RONDO_OP_CANCELLING;
-    finish_soon(reactor_of(driver), op);
+    finish_soon(rondo_reactor_of(driver), op);
 }
 
 void rondo_reactor_pause(struct rondo_driver *driver, struct rondo_op *op)
@@ -244,112 +232,35 @@ void rondo_reactor_pause(struct rondo_driver *driver, struct rondo_op *op)
 
 void rondo_reactor_resume(struct rondo_driver *driver, struct rondo_op *op)
 {
-    struct rondo_reactor *reactor = reactor_of(driver);
+    struct rondo_reactor *reactor = rondo_reactor_of(driver);
     op->paused = false;
     if (op->state == RONDO_OP_ACTIVE && !(reactor->entries[op->socket].registered & RONDO_POLL_READ))
         mark_dirty(reactor, &reactor->entries[op->socket]);
 }
 
-/* --- what an op does when its side is ready ------------------------------------------------------- */
-
-/* What a receive said but bytes. */
-static rondo_cold void recv_ended(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t n)
-{
-    if (n != RONDO_EAGAIN)
-        retire(reactor, op, n);
-}
-
-static rondo_cold void recv_into(struct rondo_reactor *reactor, struct rondo_op *op)
-{
-    size_t length = 0;
-    void *buffer = op->buffer(op, &length);
-    if (!buffer)
-        return; /* the owner has seen to it */
-    op->data = buffer;
-    ptrdiff_t n = rondo_socket_recv(op->socket, buffer, length);
-    if (n > 0)
-        deliver(op, n);
-    else
-        recv_ended(reactor, op, n);
-}
-
-static inline void do_recv(struct rondo_reactor *reactor, struct rondo_op *op)
-{
-    if (op->buffer) {
-        recv_into(reactor, op);
-        return;
-    }
-    op->data = reactor->scratch;
-    ptrdiff_t n = rondo_socket_recv(op->socket, reactor->scratch, reactor->scratch_size);
-    if (n > 0)
-        deliver(op, n);
-    else
-        recv_ended(reactor, op, n);
-}
-
-static inline ptrdiff_t send_pieces(rondo_socket sock, const rondo_bytes *pieces, size_t count)
-{
-    return count == 1 ? rondo_socket_send(sock, pieces[0].data, pieces[0].length)
-                      : rondo_socket_sendv(sock, pieces, count);
-}
-
-static void do_send(struct rondo_reactor *reactor, struct rondo_op *op)
-{
-    rondo_bytes pieces[SEND_PIECES];
-    size_t count = op->gather(op, pieces, SEND_PIECES);
-    ptrdiff_t n = send_pieces(op->socket, pieces, count);
-    if (n != RONDO_EAGAIN)
-        retire(reactor, op, n);
-}
-
-static void do_accept(struct rondo_reactor *reactor, struct rondo_op *op)
-{
-    rondo_address peer;
-    for (unsigned i = 0; i < op->limit; i++) {
-        rondo_socket sock;
-        peer.length = 0;
-        int rc = rondo_socket_accept(op->socket, &sock, &peer);
-        if (rc == RONDO_EAGAIN || rc == RONDO_EINTR || rc == RONDO_ECONNABORTED)
-            return;
-        op->address = &peer;
-        if (rc < 0) {
-            retire(reactor, op, rc);
-            return;
-        }
-        deliver(op, (ptrdiff_t) sock);
-        if (op->state != RONDO_OP_ACTIVE || op->paused)
-            return;
-    }
-}
-
-static void do_connect(struct rondo_reactor *reactor, struct rondo_op *op)
-{
-    retire(reactor, op, rondo_socket_pending_error(op->socket));
-}
-
-/* The run function of a kind: nothing but the kind's own, unless a callback of this pass has paused it. */
-#define RUN(name, act)                                                       \
-    static void name(struct rondo_ready *node, struct rondo_core *core)      \
-    {                                                                        \
-        struct rondo_op *op = rondo_container(node, struct rondo_op, ready); \
-        op->flags = 0;                                                       \
-        if (!op->paused)                                                     \
-            act(reactor_of(core->driver), op);                               \
-    }
-RUN(run_recv, do_recv)
-RUN(run_send, do_send)
-RUN(run_accept, do_accept)
-RUN(run_connect, do_connect)
-#undef RUN
-
-static rondo_run_fn *const run_of_kind[] = {
-    [RONDO_OP_RECV] = run_recv,
-    [RONDO_OP_SEND] = run_send,
-    [RONDO_OP_ACCEPT] = run_accept,
-    [RONDO_OP_CONNECT] = run_connect,
-};
-
 /* --- submitting ----------------------------------------------------------------------------------- */
+
+/* Nothing of what is registered is this descriptor's, or nobody knows. */
+static void purge(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry)
+{
+    if (!entry->registered)
+        return;
+    rondo_socket sock = (rondo_socket) (entry - reactor->entries);
+    reactor->poller_ops->change(reactor->poller, sock, 0, entry->registered, 0);
+    count_registered(reactor, entry, 0);
+}
+
+/* The first op on an entry, which is the program's or was: is what is registered there the same descriptor? */
+static void identify(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry,
+                     const struct rondo_op *op)
+{
+    uint32_t identity = op->borrowed ? rondo_pollable_identity(op->socket) : 0;
+    if (identity && entry->is_borrowed && entry->generation == identity)
+        return;
+    purge(reactor, entry);
+    entry->generation = identity ? identity : next_generation(entry);
+    entry->is_borrowed = op->borrowed;
+}
 
 static int park(struct rondo_reactor *reactor, struct rondo_op *op)
 {
@@ -357,17 +268,19 @@ static int park(struct rondo_reactor *reactor, struct rondo_op *op)
         return RONDO_ENOMEM;
     if (reserve_changes(reactor) < 0)
         return RONDO_ENOMEM;
-    struct entry *entry = &reactor->entries[op->socket];
-    int side = side_of(op);
+    struct rondo_reactor_entry *entry = &reactor->entries[op->socket];
+    int side = rondo_reactor_side_of(op);
     if (entry->ops[side])
         return rondo_fail(RONDO_EBUSY, "the socket has an operation of this kind already");
+    if ((op->borrowed || entry->is_borrowed) && !entry->ops[RONDO_READING] && !entry->ops[RONDO_WRITING])
+        identify(reactor, entry, op);
     entry->ops[side] = op;
-    unsigned need = side == READING ? RONDO_POLL_READ : RONDO_POLL_WRITE;
+    unsigned need = side == RONDO_READING ? RONDO_POLL_READ : RONDO_POLL_WRITE;
     if ((entry->registered & need) == 0)
         mark_dirty(reactor, entry);
-    op->ready.run = run_of_kind[op->kind];
+    if (!(op->flags & IS_QUEUED)) /* else a watch that was dropped in this pass */
+        op->ready.run = rondo_reactor_run_of_kind[op->kind];
     op->state = RONDO_OP_ACTIVE;
-    op->flags = 0;
     op->paused = false;
     op->more = false;
     reactor->driver.active++;
@@ -377,39 +290,31 @@ static int park(struct rondo_reactor *reactor, struct rondo_op *op)
 int rondo_reactor_submit(struct rondo_driver *driver, struct rondo_op *op)
 {
     assert(op->state == RONDO_OP_IDLE);
-    struct rondo_reactor *reactor = reactor_of(driver);
+    struct rondo_reactor *reactor = rondo_reactor_of(driver);
     if (op->socket == RONDO_INVALID_SOCKET)
         return rondo_fail(RONDO_EBADF, NULL);
-    if (op->kind == RONDO_OP_CONNECT) {
-        int rc = rondo_socket_connect(op->socket, op->address);
-        if (rc != RONDO_EINPROGRESS) {
-            op->result = rc;
-            return 1;
-        }
+    if (rondo_op_kind_is_watch(op->kind)) {
+        int rc = rondo_pollable_check(op->socket);
+        if (rc < 0)
+            return rc;
     }
-    return park(reactor, op);
-}
-
-ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
-                                 size_t count)
-{
-    (void) driver;
-    return send_pieces(sock, pieces, count);
+    ptrdiff_t result = rondo_reactor_attempt(op);
+    if (result == RONDO_EAGAIN)
+        return park(reactor, op);
+    op->result = result;
+    return 1;
 }
 
 void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
 {
-    struct rondo_reactor *reactor = reactor_of(driver);
-    struct entry *entry = entry_at(reactor, sock);
+    struct rondo_reactor *reactor = rondo_reactor_of(driver);
+    struct rondo_reactor_entry *entry = entry_at(reactor, sock);
     if (entry) {
-        assert(!entry->ops[READING] && !entry->ops[WRITING]);
-        if (entry->registered) {
-            /* before the close: a copy of the descriptor elsewhere would keep it alive */
-            reactor->poller_ops->change(reactor->poller, sock, 0, entry->registered, 0);
-            count_registered(reactor, entry, 0);
-        }
+        assert(!entry->ops[RONDO_READING] && !entry->ops[RONDO_WRITING]);
+        purge(reactor, entry); /* before the close: a copy of the descriptor elsewhere would keep it alive */
         entry->spurious = 0;
-        entry->generation++;
+        entry->is_borrowed = false;
+        entry->generation = next_generation(entry);
     }
     rondo_socket_close(sock);
 }
@@ -417,13 +322,14 @@ void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
 /* --- waiting -------------------------------------------------------------------------------------- */
 
 /* Nobody is there to hear of it now: the interest goes. */
-static rondo_cold void note_spurious(struct rondo_reactor *reactor, struct entry *entry, int side)
+static rondo_cold void note_spurious(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry,
+                                     int side)
 {
-    entry->spurious |= (uint8_t) (side == READING ? RONDO_POLL_READ : RONDO_POLL_WRITE);
+    entry->spurious |= (uint8_t) (side == RONDO_READING ? RONDO_POLL_READ : RONDO_POLL_WRITE);
     mark_dirty(reactor, entry);
 }
 
-static inline void notify_side(struct rondo_reactor *reactor, struct entry *entry, int side)
+static inline void notify_side(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry, int side)
 {
     struct rondo_op *op = entry->ops[side];
     if (!op || op->paused) {
@@ -434,29 +340,43 @@ static inline void notify_side(struct rondo_reactor *reactor, struct entry *entr
     }
 }
 
-static rondo_cold void notify_slowly(struct rondo_reactor *reactor, struct entry *entry, unsigned sides)
+static rondo_cold void notify_slowly(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry,
+                                     unsigned sides)
 {
     sides &= entry->registered; /* a hang-up is told of both */
     if (sides & RONDO_POLL_READ)
-        notify_side(reactor, entry, READING);
+        notify_side(reactor, entry, RONDO_READING);
     if (sides & RONDO_POLL_WRITE)
-        notify_side(reactor, entry, WRITING);
+        notify_side(reactor, entry, RONDO_WRITING);
 }
 
-void rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides)
+bool rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides)
 {
-    struct entry *entry = &reactor->entries[(uint32_t) cookie];
+    struct rondo_reactor_entry *entry = &reactor->entries[(uint32_t) cookie];
     if (entry->generation != (uint32_t) (cookie >> 32))
-        return;
+        return false;
     if (sides == RONDO_POLL_READ)
-        notify_side(reactor, entry, READING);
+        notify_side(reactor, entry, RONDO_READING);
     else
         notify_slowly(reactor, entry, sides);
+    return true;
+}
+
+void rondo_reactor_register_again(struct rondo_reactor *reactor)
+{
+    for (size_t i = 0; i < reactor->entry_count; i++) {
+        struct rondo_reactor_entry *entry = &reactor->entries[i];
+        if (!entry->registered)
+            continue;
+        count_registered(reactor, entry, 0);
+        mark_dirty(reactor, entry);
+        apply_change(reactor, entry);
+    }
 }
 
 int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct rondo_ready_list *completed)
 {
-    struct rondo_reactor *reactor = reactor_of(driver);
+    struct rondo_reactor *reactor = rondo_reactor_of(driver);
     if (reactor->change_count) {
         apply_changes(reactor);
         if (!rondo_ready_list_is_empty(&driver->core->queue))
@@ -468,7 +388,7 @@ int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct ron
 
 void rondo_reactor_wake(struct rondo_driver *driver)
 {
-    struct rondo_reactor *reactor = reactor_of(driver);
+    struct rondo_reactor *reactor = rondo_reactor_of(driver);
     reactor->poller_ops->wake(reactor->poller);
 }
 
@@ -476,7 +396,7 @@ void rondo_reactor_wake(struct rondo_driver *driver)
 
 void rondo_reactor_close(struct rondo_driver *driver)
 {
-    struct rondo_reactor *reactor = reactor_of(driver);
+    struct rondo_reactor *reactor = rondo_reactor_of(driver);
     rondo_allocator allocator = reactor->allocator;
     if (reactor->poller)
         reactor->poller_ops->close(reactor->poller);
@@ -516,5 +436,5 @@ int rondo_reactor_open(const struct rondo_driver_ops *ops, const struct rondo_po
 
 const char *rondo_reactor_describe(struct rondo_driver *driver)
 {
-    return reactor_of(driver)->poller_ops->describe(reactor_of(driver)->poller);
+    return rondo_reactor_of(driver)->poller_ops->describe(rondo_reactor_of(driver)->poller);
 }

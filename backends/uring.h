@@ -11,6 +11,9 @@
  *   ARMED    the kernel has it: exactly one completion without IORING_CQE_F_MORE is to come
  *   ENDING   that completion was reaped, its node is queued
  *   PARKED   none of these: a receive that is paused
+ * A watch that is cancelled leaves its slot to `nobody`, an op of the driver's own, which takes what the kernel still
+ * has to say. Watches, and receives into the program's memory, are polls that end with each event.
+ *
  * Entries of the submission queue are made in wait() alone, right before the system call. So between
  * two waits the kernel's queue names no descriptor, and closing one needs no look at it. */
 #ifndef RONDO_BACKENDS_URING_H
@@ -93,6 +96,7 @@ struct rondo_uring {
     unsigned wait_flags;
 
     struct rondo_ready_list pending;
+    struct rondo_op nobody; /* whose slots are watches that were cancelled; nothing else of it is used */
     struct rondo_uring_slot *slots;
     uint32_t slot_count;
     uint32_t free_slot;
@@ -115,6 +119,12 @@ struct rondo_uring {
 static inline struct rondo_uring *rondo_uring_of(struct rondo_driver *driver)
 {
     return (struct rondo_uring *) (void *) driver;
+}
+
+/* Both sides of a watch have one tag. */
+static inline unsigned rondo_uring_tag_of(const struct rondo_op *op)
+{
+    return rondo_op_kind_is_watch(op->kind) ? RONDO_OP_WATCH_READ : op->kind;
 }
 
 static inline uint64_t rondo_uring_name(uint32_t generation, unsigned tag, uint32_t slot)
@@ -160,6 +170,9 @@ void rondo_uring_close_socket(struct rondo_driver *driver, rondo_socket sock);
 
 /* Make entries of everything that waits for one. Ops that were cancelled before go to @completed. */
 void rondo_uring_prepare(struct rondo_uring *uring, struct rondo_ready_list *completed);
+
+/* Receive into the program's memory; RONDO_EAGAIN where there is nothing. The socket may be a blocking one. */
+ptrdiff_t rondo_uring_receive_into(const struct rondo_op *op);
 
 /* Have the next wait arm @op, which the kernel is done with. */
 void rondo_uring_rearm(struct rondo_uring *uring, struct rondo_op *op);

@@ -142,6 +142,41 @@ static void run_accept(struct rondo_uring *uring, struct rondo_uring_slot *slot,
     }
 }
 
+/* The kernel has ended a poll with an event or an error: a watch tells of it, and is armed again. */
+static void run_watch(struct rondo_uring *uring, struct rondo_op *op, int result)
+{
+    if (result < 0 && result != -ECANCELED && result != -EINTR) {
+        rondo_uring_finish(uring, op, code_of(op, result));
+        return;
+    }
+    rondo_uring_rearm(uring, op);
+    op->result = 0;
+    op->more = true;
+    op->complete(op);
+}
+
+static void run_receive_into(struct rondo_uring *uring, struct rondo_op *op, int result)
+{
+    ptrdiff_t n = RONDO_ECANCELLED;
+    if (op->state == RONDO_OP_ACTIVE)
+        n = result < 0 && result != -EINTR ? code_of(op, result) : rondo_uring_receive_into(op);
+    if (n == RONDO_EAGAIN)
+        rondo_uring_rearm(uring, op);
+    else
+        rondo_uring_finish(uring, op, n);
+}
+
+static void run_accept_one(struct rondo_uring *uring, struct rondo_op *op, int result)
+{
+    bool is_cancelled = op->state == RONDO_OP_CANCELLING;
+    if (result >= 0 && is_cancelled)
+        close(result);
+    if (!is_cancelled && (result == -ECONNABORTED || result == -EINTR || result == -EAGAIN))
+        rondo_uring_rearm(uring, op);
+    else
+        rondo_uring_finish(uring, op, result >= 0 && !is_cancelled ? result : code_of(op, result));
+}
+
 static void run_node(struct rondo_ready *ready, struct rondo_core *core)
 {
     struct rondo_uring *uring = rondo_uring_of(core->driver);
@@ -152,6 +187,10 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
     assert(slot); /* an op is not over before its last node has run */
     ready->next = uring->free_node;
     uring->free_node = ready;
+    if (slot->op == &uring->nobody) {
+        rondo_uring_release_slot(uring, slot);
+        return;
+    }
 
     switch ((enum rondo_op_kind) slot->op->kind) {
     case RONDO_OP_RECV:
@@ -166,6 +205,16 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
     case RONDO_OP_CONNECT:
         rondo_uring_finish(uring, slot->op, result >= 0 ? 0 : code_of(slot->op, result));
         break;
+    case RONDO_OP_WATCH_READ:
+    case RONDO_OP_WATCH_WRITE:
+        run_watch(uring, slot->op, result);
+        break;
+    case RONDO_OP_RECV_INTO:
+        run_receive_into(uring, slot->op, result);
+        break;
+    case RONDO_OP_ACCEPT_ONE:
+        run_accept_one(uring, slot->op, result);
+        break;
     }
 }
 
@@ -176,7 +225,9 @@ static void discard(struct rondo_uring *uring, const struct io_uring_cqe *entry)
 {
     if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_RECV)
         give_back(uring, entry->flags);
-    else if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT && entry->res >= 0)
+    else if ((rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT ||
+              rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT_ONE) &&
+             entry->res >= 0)
         close(entry->res);
 }
 

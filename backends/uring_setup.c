@@ -298,6 +298,7 @@ int rondo_uring_open(const struct rondo_driver_config *config, struct rondo_core
     uring->allocator = config->allocator;
     uring->ring.ring_fd = -1;
     uring->wake_descriptor = -1;
+    uring->nobody.kind = RONDO_OP_WATCH_READ;
     uring->free_slot = RONDO_URING_NONE;
     uring->cancel_list = RONDO_URING_NONE;
     rondo_ready_list_init(&uring->pending);

@@ -18,13 +18,18 @@
 #include "uring.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../platform/socket.h"
 #include "../src/base/container.h"
 #include "../src/base/error.h"
 #include "../src/base/memory.h"
+#include "pollable.h"
+
+enum { IN_PENDING = 1 }; /* flag of a watch: its node is in the list, whatever became of it since */
 
 _Static_assert(offsetof(rondo_bytes, data) == offsetof(struct iovec, iov_base) &&
                    offsetof(rondo_bytes, length) == offsetof(struct iovec, iov_len) &&
@@ -92,7 +97,20 @@ void rondo_uring_finish(struct rondo_uring *uring, struct rondo_op *op, ptrdiff_
 static void append_pending(struct rondo_uring *uring, struct rondo_op *op)
 {
     uring->slots[op->slot].place = RONDO_URING_PENDING;
+    if (op->flags & IN_PENDING)
+        return;
+    if (rondo_op_kind_is_watch(op->kind))
+        op->flags |= IN_PENDING;
     rondo_ready_list_append(&uring->pending, &op->ready);
+}
+
+ptrdiff_t rondo_uring_receive_into(const struct rondo_op *op)
+{
+    ssize_t n;
+    do
+        n = recv(op->socket, op->memory, op->length, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? rondo_error_from_system(errno) : n;
 }
 
 int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
@@ -101,6 +119,11 @@ int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
     assert(op->state == RONDO_OP_IDLE);
     if (op->socket < 0)
         return rondo_fail(RONDO_EBADF, NULL);
+    int rc = rondo_op_kind_is_watch(op->kind) ? rondo_pollable_check(op->socket) : 0;
+    if (rc < 0)
+        return rc;
+    if (op->kind == RONDO_OP_RECV_INTO && (op->result = rondo_uring_receive_into(op)) != RONDO_EAGAIN)
+        return 1;
     if ((size_t) op->socket >= uring->row_count && grow_rows(uring, op->socket) < 0)
         return rondo_fail(RONDO_ENOMEM, NULL);
     if (uring->free_slot == RONDO_URING_NONE && grow_slots(uring) < 0)
@@ -130,11 +153,29 @@ void rondo_uring_want_cancel(struct rondo_uring *uring, struct rondo_uring_slot 
     uring->cancel_list = (uint32_t) (slot - uring->slots);
 }
 
+static void drop_watch(struct rondo_uring *uring, struct rondo_op *op)
+{
+    struct rondo_uring_slot *slot = &uring->slots[op->slot];
+    op->state = RONDO_OP_IDLE;
+    uring->driver.active--;
+    if (slot->place == RONDO_URING_PENDING) {
+        rondo_uring_release_slot(uring, slot);
+        return;
+    }
+    slot->op = &uring->nobody;
+    if (slot->place == RONDO_URING_ARMED)
+        rondo_uring_want_cancel(uring, slot);
+}
+
 void rondo_uring_cancel(struct rondo_driver *driver, struct rondo_op *op)
 {
     struct rondo_uring *uring = rondo_uring_of(driver);
     if (op->state != RONDO_OP_ACTIVE)
         return;
+    if (rondo_op_kind_is_watch(op->kind)) {
+        drop_watch(uring, op);
+        return;
+    }
     op->state = RONDO_OP_CANCELLING;
     struct rondo_uring_slot *slot = &uring->slots[op->slot];
     if (slot->place == RONDO_URING_ARMED)
@@ -243,6 +284,16 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
         io_uring_prep_connect(entry, op->socket, rondo_address_sockaddr(op->address),
                               (socklen_t) op->address->length);
         break;
+    case RONDO_OP_WATCH_READ:
+    case RONDO_OP_RECV_INTO:
+        io_uring_prep_poll_add(entry, op->socket, POLLIN);
+        break;
+    case RONDO_OP_WATCH_WRITE:
+        io_uring_prep_poll_add(entry, op->socket, POLLOUT);
+        break;
+    case RONDO_OP_ACCEPT_ONE:
+        io_uring_prep_accept(entry, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        break;
     }
 }
 
@@ -256,7 +307,7 @@ static bool arm(struct rondo_uring *uring, struct rondo_op *op)
         return false;
     fill_entry(uring, op, entry);
     struct rondo_uring_slot *slot = &uring->slots[op->slot];
-    entry->user_data = rondo_uring_name(slot->generation, op->kind, op->slot);
+    entry->user_data = rondo_uring_name(slot->generation, rondo_uring_tag_of(op), op->slot);
     struct rondo_uring_row *row = &uring->rows[op->socket];
     row->armed++;
     row->listens |= op->kind == RONDO_OP_ACCEPT;
@@ -278,6 +329,7 @@ static void prepare_pending(struct rondo_uring *uring, struct rondo_ready_list *
         if (op->state == RONDO_OP_ACTIVE && !op->paused && !arm(uring, op))
             return;
         rondo_ready_list_pop(&uring->pending);
+        op->flags = 0;
         if (op->state == RONDO_OP_CANCELLING) {
             uring->slots[op->slot].place = RONDO_URING_ENDING;
             op->ready.run = run_cancelled;
@@ -305,7 +357,8 @@ static void prepare_cancels(struct rondo_uring *uring)
             struct io_uring_sqe *entry = take_entry(uring);
             if (!entry)
                 return;
-            io_uring_prep_cancel64(entry, rondo_uring_name(slot->generation, slot->op->kind, index), 0);
+            uint64_t name = rondo_uring_name(slot->generation, rondo_uring_tag_of(slot->op), index);
+            io_uring_prep_cancel64(entry, name, 0);
             entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
             entry->user_data = rondo_uring_name(slot->generation, RONDO_URING_TAG_CANCEL, index);
             slot->cancel_sent = true;

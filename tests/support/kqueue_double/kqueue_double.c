@@ -217,8 +217,12 @@ static int add_filter(struct queue *queue, struct watched *watched, int side, co
 static int change_side(struct queue *queue, int side, const struct kevent *change)
 {
     int descriptor = (int) change->ident;
-    if (fcntl(descriptor, F_GETFD) < 0)
+    if (fcntl(descriptor, F_GETFD) < 0) {
+        if (descriptor >= 0 && (size_t) descriptor < queue->count)
+            queue->table[descriptor] =
+                (struct watched){ 0 }; /* what an inode may not show: eventfds share one */
         return EBADF;
+    }
     struct watched *watched = watched_at(queue, descriptor);
     if (!watched)
         return ENOMEM;

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* What each kind of op does on a selector, when its side of the descriptor was found ready.
+ *
+ * The happy path: the loop runs the op's node, the system call is made, and what it brought completes the op. A call
+ * that would block after all leaves the op where it is. Failures: an error of the call completes the op for the last time.
+ * Invariant: after the last completion the op is not touched. */
+#include "reactor_inside.h"
+
+#include "../platform/socket.h"
+
+#define SEND_PIECES 16u
+
+int rondo_reactor_side_of(const struct rondo_op *op)
+{
+    switch ((enum rondo_op_kind) op->kind) {
+    case RONDO_OP_RECV:
+    case RONDO_OP_ACCEPT:
+    case RONDO_OP_WATCH_READ:
+    case RONDO_OP_RECV_INTO:
+    case RONDO_OP_ACCEPT_ONE:
+        return RONDO_READING;
+    case RONDO_OP_SEND:
+    case RONDO_OP_CONNECT:
+    case RONDO_OP_WATCH_WRITE:
+        break;
+    }
+    return RONDO_WRITING;
+}
+
+/* A completion of an op that goes on, unless it is cancelled or paused in there. */
+static inline void deliver(struct rondo_op *op, ptrdiff_t result)
+{
+    op->more = true;
+    op->result = result;
+    op->complete(op);
+}
+
+/* --- what an op does when its side is ready ------------------------------------------------------- */
+
+/* What a receive said but bytes. */
+static rondo_cold void recv_ended(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t n)
+{
+    if (n != RONDO_EAGAIN)
+        rondo_reactor_retire(reactor, op, n);
+}
+
+static rondo_cold void recv_into(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    size_t length = 0;
+    void *buffer = op->buffer(op, &length);
+    if (!buffer)
+        return; /* the owner has seen to it */
+    op->data = buffer;
+    ptrdiff_t n = rondo_socket_recv(op->socket, buffer, length);
+    if (n > 0)
+        deliver(op, n);
+    else
+        recv_ended(reactor, op, n);
+}
+
+static inline void do_recv(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    if (op->buffer) {
+        recv_into(reactor, op);
+        return;
+    }
+    op->data = reactor->scratch;
+    ptrdiff_t n = rondo_socket_recv(op->socket, reactor->scratch, reactor->scratch_size);
+    if (n > 0)
+        deliver(op, n);
+    else
+        recv_ended(reactor, op, n);
+}
+
+static inline ptrdiff_t send_pieces(rondo_socket sock, const rondo_bytes *pieces, size_t count)
+{
+    return count == 1 ? rondo_socket_send(sock, pieces[0].data, pieces[0].length)
+                      : rondo_socket_sendv(sock, pieces, count);
+}
+
+static void do_send(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    rondo_bytes pieces[SEND_PIECES];
+    size_t count = op->gather(op, pieces, SEND_PIECES);
+    ptrdiff_t n = send_pieces(op->socket, pieces, count);
+    if (n != RONDO_EAGAIN)
+        rondo_reactor_retire(reactor, op, n);
+}
+
+static void do_accept(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    rondo_address peer;
+    for (unsigned i = 0; i < op->limit; i++) {
+        rondo_socket sock;
+        peer.length = 0;
+        int rc = rondo_socket_accept(op->socket, &sock, &peer);
+        if (rc == RONDO_EAGAIN || rc == RONDO_EINTR || rc == RONDO_ECONNABORTED)
+            return;
+        op->address = &peer;
+        if (rc < 0) {
+            rondo_reactor_retire(reactor, op, rc);
+            return;
+        }
+        deliver(op, (ptrdiff_t) sock);
+        if (op->state != RONDO_OP_ACTIVE || op->paused)
+            return;
+    }
+}
+
+static ptrdiff_t accept_one(struct rondo_op *op)
+{
+    rondo_socket sock;
+    int rc = rondo_socket_accept(op->socket, &sock, NULL);
+    if (rc == RONDO_EINTR || rc == RONDO_ECONNABORTED)
+        return RONDO_EAGAIN;
+    return rc < 0 ? rc : (ptrdiff_t) sock;
+}
+
+static void do_accept_one(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    ptrdiff_t result = accept_one(op);
+    if (result != RONDO_EAGAIN)
+        rondo_reactor_retire(reactor, op, result);
+}
+
+static void do_recv_into(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    ptrdiff_t n = rondo_socket_recv(op->socket, op->memory, op->length);
+    if (n != RONDO_EAGAIN)
+        rondo_reactor_retire(reactor, op, n);
+}
+
+static void do_connect(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    rondo_reactor_retire(reactor, op, rondo_socket_pending_error(op->socket));
+}
+
+static void do_watch(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    (void) reactor;
+    deliver(op, 0);
+}
+
+/* The run function of a kind: nothing but the kind's own, unless a callback of this pass has paused it. */
+#define RUN(name, act)                                                       \
+    static void name(struct rondo_ready *node, struct rondo_core *core)      \
+    {                                                                        \
+        struct rondo_op *op = rondo_container(node, struct rondo_op, ready); \
+        op->flags = 0;                                                       \
+        if (!op->paused)                                                     \
+            act(rondo_reactor_of(core->driver), op);                         \
+    }
+RUN(run_recv, do_recv)
+RUN(run_send, do_send)
+RUN(run_accept, do_accept)
+RUN(run_connect, do_connect)
+RUN(run_watch, do_watch)
+RUN(run_recv_into, do_recv_into)
+RUN(run_accept_one, do_accept_one)
+#undef RUN
+
+rondo_run_fn *const rondo_reactor_run_of_kind[] = {
+    [RONDO_OP_RECV] = run_recv,           [RONDO_OP_SEND] = run_send,
+    [RONDO_OP_ACCEPT] = run_accept,       [RONDO_OP_CONNECT] = run_connect,
+    [RONDO_OP_WATCH_READ] = run_watch,    [RONDO_OP_WATCH_WRITE] = run_watch,
+    [RONDO_OP_RECV_INTO] = run_recv_into, [RONDO_OP_ACCEPT_ONE] = run_accept_one,
+};
+
+/* --- without waiting --------------------------------------------------------------------------------- */
+
+ptrdiff_t rondo_reactor_attempt(struct rondo_op *op)
+{
+    ptrdiff_t result = RONDO_EAGAIN;
+    switch ((enum rondo_op_kind) op->kind) {
+    case RONDO_OP_CONNECT:
+        result = rondo_socket_connect(op->socket, op->address);
+        return result == RONDO_EINPROGRESS ? RONDO_EAGAIN : result;
+    case RONDO_OP_RECV_INTO:
+        return rondo_socket_recv(op->socket, op->memory, op->length);
+    case RONDO_OP_ACCEPT_ONE:
+        return accept_one(op);
+    default:
+        return result;
+    }
+}
+
+ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
+                                 size_t count)
+{
+    (void) driver;
+    return send_pieces(sock, pieces, count);
+}
