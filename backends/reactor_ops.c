@@ -87,10 +87,14 @@ static void do_send(struct rondo_reactor *reactor, struct rondo_op *op)
         rondo_reactor_retire(reactor, op, n);
 }
 
+/* asyncio accepts until there is none. An accept that finds none costs as much as one that succeeds: the kernel
+ * makes the socket first. */
 static void do_accept(struct rondo_reactor *reactor, struct rondo_op *op)
 {
     rondo_address peer;
     for (unsigned i = 0; i < op->limit; i++) {
+        if (i > 0 && !rondo_socket_is_readable(op->socket))
+            return;
         rondo_socket sock;
         peer.length = 0;
         int rc = rondo_socket_accept(op->socket, &sock, &peer);

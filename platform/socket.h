@@ -32,6 +32,10 @@ int rondo_socket_pending_error(rondo_socket sock);
 /* One connection, non-blocking; RONDO_EAGAIN when there is none. */
 int rondo_socket_accept(rondo_socket sock, rondo_socket *ret_socket, rondo_address *ret_peer);
 
+/* Whether it could do without waiting what it waits for: a connection to accept, bytes, an end. Cheap, where an accept
+ * that finds nothing is dear. True also where there is no telling. */
+bool rondo_socket_is_readable(rondo_socket sock);
+
 /* Bytes received or sent, 0 for end of stream, RONDO_EAGAIN: not now, or interrupted. */
 ptrdiff_t rondo_socket_recv(rondo_socket sock, void *buffer, size_t length);
 ptrdiff_t rondo_socket_send(rondo_socket sock, const void *data, size_t length);

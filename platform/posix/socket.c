@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -178,6 +179,12 @@ int rondo_socket_accept(rondo_socket sock, rondo_socket *ret_socket, rondo_addre
     if (rc == 0 && ret_peer)
         ret_peer->length = (uint32_t) length;
     return rc;
+}
+
+bool rondo_socket_is_readable(rondo_socket sock)
+{
+    struct pollfd slot = { .fd = sock, .events = POLLIN };
+    return poll(&slot, 1, 0) != 0;
 }
 
 /* The codes of a receive and a send that failed. They stand apart, so that the plain way is short: it is

@@ -59,6 +59,12 @@ int rondo_socket_set_nonblocking(rondo_socket sock)
     return ioctlsocket(sock, (long) FIONBIO, &on) == 0 ? 0 : rondo_socket_failure();
 }
 
+bool rondo_socket_is_readable(rondo_socket sock)
+{
+    WSAPOLLFD slot = { .fd = sock, .events = POLLRDNORM };
+    return WSAPoll(&slot, 1, 0) != 0;
+}
+
 int rondo_socket_is_nonblocking(rondo_socket sock)
 {
     int type = 0; /* Windows cannot tell, but it can say whether there is a socket */
