@@ -41,6 +41,12 @@ ptrdiff_t rondo_socket_recv(rondo_socket sock, void *buffer, size_t length);
 ptrdiff_t rondo_socket_send(rondo_socket sock, const void *data, size_t length);
 ptrdiff_t rondo_socket_sendv(rondo_socket sock, const rondo_bytes *pieces, size_t count);
 
+/* One datagram; results as above, but that 0 is an empty one. On Unix these two do not block on a blocking socket either.
+ * What does not fit into @length is lost. The sender may be asked for by @ret_sender (length 0: it has no address). */
+ptrdiff_t rondo_socket_recvfrom(rondo_socket sock, void *buffer, size_t length, rondo_address *ret_sender);
+/* @to NULL: to the peer that the socket is connected to. */
+ptrdiff_t rondo_socket_sendto(rondo_socket sock, const void *data, size_t length, const rondo_address *to);
+
 int rondo_socket_shutdown_write(rondo_socket sock);
 int rondo_socket_shutdown(rondo_socket sock); /* both halves; ENOTCONN is success */
 

@@ -229,6 +229,26 @@ ptrdiff_t rondo_socket_sendv(rondo_socket sock, const rondo_bytes *pieces, size_
     return n >= 0 ? n : send_error();
 }
 
+ptrdiff_t rondo_socket_recvfrom(rondo_socket sock, void *buffer, size_t length, rondo_address *ret_sender)
+{
+    struct sockaddr *sender = ret_sender ? (struct sockaddr *) (void *) ret_sender->storage.bytes : NULL;
+    socklen_t sender_length = sizeof ret_sender->storage;
+    ssize_t n = recvfrom(sock, buffer, length, MSG_DONTWAIT, sender, sender ? &sender_length : NULL);
+    if (n < 0)
+        return recv_error();
+    if (ret_sender)
+        ret_sender->length = (uint32_t) sender_length;
+    return n;
+}
+
+ptrdiff_t rondo_socket_sendto(rondo_socket sock, const void *data, size_t length, const rondo_address *to)
+{
+    const struct sockaddr *target = to ? rondo_address_sockaddr(to) : NULL;
+    ssize_t n =
+        sendto(sock, data, length, MSG_NOSIGNAL | MSG_DONTWAIT, target, to ? (socklen_t) to->length : 0);
+    return n >= 0 ? n : send_error();
+}
+
 int rondo_socket_shutdown_write(rondo_socket sock)
 {
     return check(shutdown(sock, SHUT_WR));

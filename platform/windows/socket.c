@@ -239,3 +239,24 @@ ptrdiff_t rondo_socket_sendv(rondo_socket sock, const rondo_bytes *pieces, size_
         return rondo_socket_failure();
     return (ptrdiff_t) sent;
 }
+
+ptrdiff_t rondo_socket_recvfrom(rondo_socket sock, void *buffer, size_t length, rondo_address *ret_sender)
+{
+    struct sockaddr *sender = ret_sender ? (struct sockaddr *) (void *) ret_sender->storage.bytes : NULL;
+    int sender_length = sizeof ret_sender->storage;
+    int count = recvfrom(sock, buffer, rondo_socket_cut(length), 0, sender, sender ? &sender_length : NULL);
+    if (count < 0 && WSAGetLastError() == WSAEMSGSIZE)
+        count = rondo_socket_cut(length); /* it was longer */
+    if (count < 0)
+        return rondo_socket_failure();
+    if (ret_sender)
+        ret_sender->length = (uint32_t) sender_length;
+    return count;
+}
+
+ptrdiff_t rondo_socket_sendto(rondo_socket sock, const void *data, size_t length, const rondo_address *to)
+{
+    const struct sockaddr *target = to ? rondo_address_sockaddr(to) : NULL;
+    int count = sendto(sock, data, rondo_socket_cut(length), 0, target, to ? (int) to->length : 0);
+    return count >= 0 ? count : rondo_socket_failure();
+}

@@ -280,6 +280,52 @@ START_TEST(full_socket_would_block)
 }
 END_TEST
 
+static rondo_socket datagram_socket(rondo_address *ret_address)
+{
+    rondo_address address;
+    rondo_socket sock;
+    ck_assert_int_eq(rondo_address_from_numeric(&address, "127.0.0.1", 0), 0);
+    ck_assert_int_eq(rondo_socket_open(rondo_address_family(&address), SOCK_DGRAM, 0, &sock), 0);
+    ck_assert_int_eq(rondo_socket_bind(sock, &address), 0);
+    ck_assert_int_eq(rondo_socket_name(sock, ret_address), 0);
+    return sock;
+}
+
+/* The next datagram; loopback may take a moment. */
+static ptrdiff_t receive_datagram(rondo_socket sock, void *buffer, size_t length, rondo_address *ret_sender)
+{
+    ptrdiff_t n;
+    while ((n = rondo_socket_recvfrom(sock, buffer, length, ret_sender)) == RONDO_EAGAIN)
+        continue;
+    return n;
+}
+
+START_TEST(datagrams_keep_boundaries)
+{
+    sockets_begin();
+    rondo_address addresses[2], sender = { 0 };
+    rondo_socket socks[2] = { datagram_socket(&addresses[0]), datagram_socket(&addresses[1]) };
+    char bytes[8] = "";
+    ck_assert_int_eq((int) rondo_socket_recvfrom(socks[1], bytes, sizeof bytes, &sender), RONDO_EAGAIN);
+    ck_assert_uint_eq(sender.length, 0);
+    ck_assert_int_eq((int) rondo_socket_sendto(socks[0], "abc", 3, &addresses[1]), 3);
+    ck_assert_int_eq((int) rondo_socket_sendto(socks[0], "", 0, &addresses[1]), 0);
+    ck_assert_int_eq((int) rondo_socket_sendto(socks[0], "too long", 8, &addresses[1]), 8);
+    ck_assert_int_eq((int) receive_datagram(socks[1], bytes, sizeof bytes, &sender), 3);
+    ck_assert_int_eq(memcmp(bytes, "abc", 3), 0);
+    ck_assert(rondo_address_equal(&sender, &addresses[0]));
+    ck_assert_int_eq((int) receive_datagram(socks[1], bytes, sizeof bytes, NULL), 0);
+    ck_assert_int_eq((int) receive_datagram(socks[1], bytes, 4, &sender), 4); /* the rest is lost */
+    ptrdiff_t n = rondo_socket_sendto(socks[0], "x", 1, NULL); /* to whom? Windows says it in another way */
+    ck_assert(n == RONDO_EDESTADDRREQ || n == RONDO_ENOTCONN);
+    ck_assert_int_eq(rondo_socket_connect(socks[0], &addresses[1]), 0);
+    ck_assert_int_eq((int) rondo_socket_sendto(socks[0], "x", 1, NULL), 1);
+    ck_assert_int_eq((int) receive_datagram(socks[1], bytes, sizeof bytes, &sender), 1);
+    rondo_socket_close(socks[0]);
+    rondo_socket_close(socks[1]);
+}
+END_TEST
+
 static rondo_socket listener_on(const char *host, rondo_address *ret_address)
 {
     rondo_address address;
@@ -421,6 +467,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, one_watches_for_interrupts);
     tcase_add_test(tcase, pair_carries_bytes);
     tcase_add_test(tcase, full_socket_would_block);
+    tcase_add_test(tcase, datagrams_keep_boundaries);
     tcase_add_test(tcase, listener_accepts);
     tcase_add_test(tcase, kinds_are_told);
     tcase_add_test(tcase, addresses_are_refused);
