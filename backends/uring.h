@@ -51,6 +51,8 @@ struct rondo_uring_slot {
     bool cancel_wanted; /* the kernel is to let go of it */
     bool cancel_listed; /* in the cancel list */
     bool cancel_sent;   /* the kernel was told */
+    bool is_bulk;       /* a receive that is made by calls: the kernel only says when */
+    uint8_t streak;     /* receives in a row that speak against is_bulk */
 };
 
 /* What is armed on a descriptor; the generation tells a number that was closed and came back. */
@@ -79,7 +81,8 @@ struct rondo_uring_buffers {
     size_t ring_size; /* of the mapping */
     unsigned char *memory;
     size_t memory_size;
-    unsigned char *scratch; /* one more buffer, for a receive made when the ring was empty */
+    unsigned char *scratch; /* for receives that are made by calls */
+    size_t scratch_size;
     size_t stride;
     unsigned size;
     unsigned count; /* a power of two */

@@ -38,11 +38,12 @@ enum {
     SMALL_ENTRIES = 64, /* what is tried when memory is short */
     MOST_ENTRIES = 4096,
     COMPLETIONS_PER_ENTRY = 8,
-    DEFAULT_BUFFER_SIZE = 65536,
+    BUFFER_SIZE = 65536, /* of those in the ring, at most: what asyncio's proactor receives at a time */
+    DEFAULT_RECEIVE_SIZE = 262144, /* of a stream in bulk: what asyncio's selector does */
     DEFAULT_BUFFERS = 64,
     MOST_BUFFERS = 32768,
-    LEAST_BUFFER_SIZE = 64,
-    MOST_BUFFER_SIZE = 1 << 24,
+    LEAST_RECEIVE_SIZE = 64,
+    MOST_RECEIVE_SIZE = 1 << 24,
     CACHE_LINE = 64
 };
 
@@ -181,12 +182,14 @@ static unsigned round_to_power(unsigned number, unsigned most)
 
 static void size_buffers(struct rondo_uring_buffers *buffers, const struct rondo_driver_config *config)
 {
-    size_t size = config->receive_buffer_size ? config->receive_buffer_size : DEFAULT_BUFFER_SIZE;
-    if (size < LEAST_BUFFER_SIZE)
-        size = LEAST_BUFFER_SIZE;
-    if (size > MOST_BUFFER_SIZE)
-        size = MOST_BUFFER_SIZE;
-    buffers->size = (unsigned) size / CACHE_LINE * CACHE_LINE;
+    size_t size = config->receive_buffer_size ? config->receive_buffer_size : DEFAULT_RECEIVE_SIZE;
+    if (size < LEAST_RECEIVE_SIZE)
+        size = LEAST_RECEIVE_SIZE;
+    if (size > MOST_RECEIVE_SIZE)
+        size = MOST_RECEIVE_SIZE;
+    buffers->scratch_size = size / CACHE_LINE * CACHE_LINE;
+    buffers->size =
+        buffers->scratch_size < BUFFER_SIZE ? (unsigned) buffers->scratch_size : (unsigned) BUFFER_SIZE;
     buffers->count =
         round_to_power(config->receive_buffers ? config->receive_buffers : DEFAULT_BUFFERS, MOST_BUFFERS);
     /* A line apart, so that the beginnings of the buffers do not all fall into the same set of the caches. */
@@ -197,7 +200,7 @@ static int open_buffers(struct rondo_uring *uring, const struct rondo_driver_con
 {
     struct rondo_uring_buffers *buffers = &uring->buffers;
     size_buffers(buffers, config);
-    buffers->memory_size = buffers->stride * (buffers->count + 1u);
+    buffers->memory_size = buffers->stride * buffers->count + buffers->scratch_size;
     buffers->memory = map_private(buffers->memory_size);
     buffers->ring_size = buffers->count * sizeof(struct io_uring_buf);
     buffers->ring = map_private(buffers->ring_size);

@@ -136,6 +136,8 @@ int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
     slot->socket = op->socket;
     slot->cancel_wanted = false;
     slot->cancel_sent = false;
+    slot->is_bulk = false;
+    slot->streak = 0;
     op->state = RONDO_OP_ACTIVE;
     op->paused = false;
     driver->active++;
@@ -257,8 +259,12 @@ static void fill_send(struct rondo_uring *uring, struct rondo_op *op, struct io_
     io_uring_prep_sendmsg(entry, op->socket, message, MSG_NOSIGNAL | MSG_WAITALL);
 }
 
-static void fill_receive(struct rondo_op *op, struct io_uring_sqe *entry)
+static void fill_receive(struct rondo_uring *uring, struct rondo_op *op, struct io_uring_sqe *entry)
 {
+    if (uring->slots[op->slot].is_bulk) {
+        io_uring_prep_poll_add(entry, op->socket, POLLIN);
+        return;
+    }
     io_uring_prep_recv_multishot(entry, op->socket, NULL, 0, 0);
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->buf_group = RONDO_URING_GROUP;
@@ -270,7 +276,7 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
 {
     switch ((enum rondo_op_kind) op->kind) {
     case RONDO_OP_RECV:
-        fill_receive(op, entry);
+        fill_receive(uring, op, entry);
         break;
     case RONDO_OP_SEND:
         fill_send(uring, op, entry);

@@ -268,6 +268,7 @@ int main(void)
     tcase_add_test(group, test_child_closes_its_copy);
     suite_add_tcase(suite, group);
     add_stream_cases(suite);
+    add_bulk_cases(suite);
     add_cancel_cases(suite);
     add_socket_cases(suite);
     add_shortage_cases(suite);

@@ -92,6 +92,8 @@ static void on_complete(struct rondo_op *op)
             memcpy(probe->data + probe->received, op->data, (size_t) op->result);
         }
         probe->received += (size_t) op->result;
+        if ((size_t) op->result > probe->largest)
+            probe->largest = (size_t) op->result;
     }
     if (probe->pause_inside)
         driver->ops->pause(driver, op);

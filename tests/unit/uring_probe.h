@@ -25,6 +25,7 @@ struct probe {
     unsigned ends;        /* those with more clear */
     ptrdiff_t last;       /* result of the end */
     size_t received;
+    size_t largest;      /* of the receives */
     size_t length;       /* of data */
     unsigned char *data; /* what was received, or what is to be sent */
     size_t cut;          /* a send in so many pieces; 0: one */
@@ -63,6 +64,7 @@ unsigned char *pattern(size_t length);
         }                                                                  \
     } while (0)
 
+void add_bulk_cases(Suite *suite);
 void add_cancel_cases(Suite *suite);
 void add_stream_cases(Suite *suite);
 void add_socket_cases(Suite *suite);
