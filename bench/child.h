@@ -9,23 +9,33 @@
 #include <sys/types.h>
 
 #include "host.h"
+#include "server.h"
 
-/* The descriptor at which a server child finds its listening socket. */
-enum { BENCH_CHILD_LISTENER = 3 };
+/* The descriptor from which on a server child finds its sockets, one for each loop. */
+enum { BENCH_CHILD_SOCKETS = 3 };
+
+/* What a server child is to do. */
+struct bench_errand {
+    const struct bench_server *server;
+    enum bench_service service;
+    size_t loops; /* 1: on the server's core; more: each on its own */
+    size_t work_us;
+    struct bench_tuning tuning;
+};
 
 struct bench_child {
     pid_t pid;
     struct sockaddr_in address; /* where it listens */
 };
 
-/* A listening socket at 127.0.0.1:@port (0: any), with TCP_NODELAY on, which accepted sockets inherit.
- * Returns the descriptor, its address in *@ret_address; -1 with errno. */
-int bench_listen(unsigned port, struct sockaddr_in *ret_address);
+/* A listening socket at 127.0.0.1:@port (0: any), with TCP_NODELAY on, which accepted sockets inherit; @shared: with
+ * others (SO_REUSEPORT). Returns the descriptor, its address in *@ret_address; -1 with errno. */
+int bench_listen(unsigned port, bool shared, struct sockaddr_in *ret_address);
 
-/* Start the server called @name. Connections may be made at once: they queue until it accepts them.
+/* Start a server. Connections may be made at once: they queue until it accepts them.
  * Returns 0; -1 with a text in @error. */
-int bench_child_serve(const struct bench_host *host, const char *name, struct bench_child *ret_child,
-                      char *error, size_t capacity);
+int bench_child_serve(const struct bench_host *host, const struct bench_errand *errand,
+                      struct bench_child *ret_child, char *error, size_t capacity);
 
 /* End it and wait until it is gone. */
 void bench_child_stop(struct bench_child *child);

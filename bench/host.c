@@ -45,15 +45,12 @@ void bench_host_read(struct bench_host *ret_host)
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof set, &set) != 0)
         CPU_SET(0, &set);
-    for (int core = 0; core < CPU_SETSIZE; core++) {
-        if (!CPU_ISSET((size_t) core, &set))
-            continue;
-        if (ret_host->cores == 0)
-            ret_host->server_core = core;
-        if (ret_host->cores <= 1)
-            ret_host->load_core = core;
-        ret_host->cores++;
+    for (int core = 0; core < CPU_SETSIZE && ret_host->cores < BENCH_MAX_CORES; core++) {
+        if (CPU_ISSET((size_t) core, &set))
+            ret_host->core[ret_host->cores++] = core;
     }
+    ret_host->server_core = ret_host->core[0];
+    ret_host->load_core = ret_host->core[ret_host->cores > 1];
 }
 
 int64_t bench_now(void)
@@ -69,6 +66,22 @@ void bench_pin(int core)
     CPU_ZERO(&set);
     CPU_SET((size_t) core, &set);
     sched_setaffinity(0, sizeof set, &set); /* refused: the figures are noisier, nothing breaks */
+}
+
+void bench_unpin(const struct bench_host *host)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int i = 0; i < host->cores; i++)
+        CPU_SET((size_t) host->core[i], &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+int64_t bench_thread_cpu(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
 }
 
 size_t bench_raise_file_limit(void)

@@ -8,12 +8,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum { BENCH_MAX_CORES = 256 };
+
 struct bench_host {
     char kernel[128];
     char cpu[128];
-    int cores;       /* that this process may use */
-    int server_core; /* where servers run */
-    int load_core;   /* where the load generator runs: another one, if there is one */
+    int cores;                 /* that this process may use */
+    int core[BENCH_MAX_CORES]; /* their numbers */
+    int server_core;           /* where servers run */
+    int load_core;             /* where the load generator runs: another one, if there is one */
 };
 
 void bench_host_read(struct bench_host *ret_host);
@@ -23,6 +26,12 @@ int64_t bench_now(void);
 
 /* Keep the calling thread on one core. */
 void bench_pin(int core);
+
+/* Let it run on all of them again. */
+void bench_unpin(const struct bench_host *host);
+
+/* The CPU time that the calling thread has used, in ns. */
+int64_t bench_thread_cpu(void);
 
 /* Raise the soft limit of open files to the hard one and return it. */
 size_t bench_raise_file_limit(void);

@@ -81,10 +81,8 @@ static void write_metric(FILE *file, const struct bench_series *series, enum ben
     fputs("]}", file);
 }
 
-static void write_ratio(FILE *file, const char *name, const struct bench_series *series,
-                        const struct bench_series *base)
+static void write_ratio(FILE *file, const char *name, double ratio)
 {
-    double ratio = bench_ratio(series, base, BENCH_CPU);
     if (isnan(ratio))
         return;
     fputs(",\n         ", file);
@@ -93,37 +91,57 @@ static void write_ratio(FILE *file, const char *name, const struct bench_series 
     write_number(file, ratio);
 }
 
-static void write_series(FILE *file, const struct bench_plan *plan, const struct bench_case *of,
-                         const struct bench_series *series)
+/* The metric that a case is judged by. */
+static enum bench_metric figure_of(const struct bench_case *of)
+{
+    enum bench_figures figures = bench_kinds[of->kind].figures;
+    return figures == BENCH_PER_CONNECTION  ? BENCH_MEMORY
+           : figures == BENCH_PER_OPERATION ? BENCH_TIME
+                                            : BENCH_CPU;
+}
+
+static void write_series(FILE *file, const struct bench_case *of, const struct bench_series *series)
 {
     fputs("\n        {", file);
     write_member(file, "name", series->name);
+    if (of->kind == BENCH_LOOPS)
+        fprintf(file, "\"loops\": %u, ", series->loops);
     fputs("\"error\": ", file);
     write_text(file, series->error[0] ? series->error : NULL);
     for (int metric = 0; metric < BENCH_METRICS; metric++) {
         if (!isnan(bench_summarize(series, (enum bench_metric) metric).median))
             write_metric(file, series, (enum bench_metric) metric);
     }
-    write_ratio(file, "cpu_to_selector", series, bench_plan_selector(plan, of));
-    write_ratio(file, "cpu_to_bare_epoll", series, bench_plan_named(of, "bare-epoll"));
-    write_ratio(file, "cpu_to_bare_io_uring", series, bench_plan_named(of, "bare-io_uring"));
+    if (bench_kinds[of->kind].figures == BENCH_PER_LOOP) {
+        const struct bench_series *alone = bench_plan_one_loop(of, series);
+        write_ratio(file, "rate_to_one_loop", bench_ratio(series, alone, BENCH_RATE));
+        write_ratio(file, "cpu_to_one_loop", bench_ratio(series, alone, BENCH_CPU));
+    } else {
+        enum bench_metric metric = figure_of(of);
+        write_ratio(file, "to_selector", bench_ratio(series, bench_plan_selector(of), metric));
+        write_ratio(file, "to_bare_epoll", bench_ratio(series, bench_plan_named(of, "bare-epoll"), metric));
+        write_ratio(file, "to_bare_io_uring",
+                    bench_ratio(series, bench_plan_named(of, "bare-io_uring"), metric));
+    }
     fputs("}", file);
 }
 
-static void write_case(FILE *file, const struct bench_plan *plan, const struct bench_case *of)
+static void write_case(FILE *file, const struct bench_case *of)
 {
     fputs("    {", file);
-    write_member(file, "kind", bench_kind_names[of->kind]);
+    write_member(file, "kind", bench_kinds[of->kind].name);
     write_member(file, "title", of->title);
     if (of->kind == BENCH_MICRO)
         write_member(file, "test", of->test);
     else
         fprintf(file, "\"connections\": %u, \"size\": %zu, \"pipeline\": %u, ", of->connections, of->size,
                 of->pipeline);
+    if (of->kind == BENCH_LOOPS)
+        fprintf(file, "\"work_us\": %zu, ", of->work_us);
     fprintf(file, "\"rounds\": %u,\n     \"series\": [", of->rounds);
     for (size_t i = 0; i < of->series_count; i++) {
         fputs(i == 0 ? "" : ",", file);
-        write_series(file, plan, of, &of->series[i]);
+        write_series(file, of, &of->series[i]);
     }
     fputs("]}", file);
 }
@@ -144,10 +162,15 @@ static void write_all(FILE *file, const struct bench_plan *plan)
     fprintf(file, "\"cores\": %d, \"server_core\": %d, \"load_core\": %d},\n", plan->host.cores,
             plan->host.server_core, plan->host.load_core);
     write_backends(file);
+    const struct bench_tuning *tuning = &plan->tuning;
+    fprintf(file,
+            "  \"tuning\": {\"spin_ns\": %zu, \"receive_buffer_size\": %zu, \"receive_buffers\": %zu, "
+            "\"ring_entries\": %zu},\n",
+            tuning->spin_ns, tuning->receive_buffer, tuning->receive_buffers, tuning->ring_entries);
     fprintf(file, "  \"seconds\": %g,\n  \"cases\": [\n", plan->seconds);
     for (size_t i = 0; i < plan->count; i++) {
         fputs(i == 0 ? "" : ",\n", file);
-        write_case(file, plan, &plan->cases[i]);
+        write_case(file, &plan->cases[i]);
     }
     fputs("\n  ]\n}\n", file);
 }

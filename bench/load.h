@@ -9,10 +9,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "host.h"
 #include "sample.h"
 
 struct bench_load {
+    const struct bench_host *host;
     struct sockaddr_in address; /* of the server */
+    unsigned loops;             /* of the server */
     pid_t server;               /* whose CPU time and memory are read */
     unsigned connections;
     size_t size;              /* of a message, in bytes: 1 to BENCH_PATTERN_LONGEST */
@@ -25,18 +28,20 @@ enum { BENCH_MAX_PIPELINE = 1024 };
 
 /* Each of these measures once and fills in *ret_sample. Returns 0; -1 with a text in @error: a server that
  * cannot be reached, a wrong byte, an answer that does not come. */
+typedef int bench_load_function(const struct bench_load *load, struct bench_sample *ret_sample, char *error,
+                                size_t capacity);
 
 /* Messages go there and back on connections that stay. Fills in rate, CPU, latencies, system calls. */
-int bench_load_echo(const struct bench_load *load, struct bench_sample *ret_sample, char *error,
-                    size_t capacity);
+bench_load_function bench_load_echo;
 
 /* Connect, one message there and back, close; @connections of them at a time. The same figures for a
  * cycle. */
-int bench_load_churn(const struct bench_load *load, struct bench_sample *ret_sample, char *error,
-                     size_t capacity);
+bench_load_function bench_load_churn;
 
 /* Connections that echo once and then do nothing. Fills in memory. */
-int bench_load_idle(const struct bench_load *load, struct bench_sample *ret_sample, char *error,
-                    size_t capacity);
+bench_load_function bench_load_idle;
+
+/* Echo from several threads, enough for a server of several loops. Fills in rate, CPU of both sides, latencies. */
+bench_load_function bench_load_loops;
 
 #endif

@@ -1,55 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* rondo-bench: measures Rondo's backends side by side, and beside others.
  *
- * The program is also its own child: with --child-serve NAME it is one echo server on the socket that it
- * finds at descriptor 3, with --child-micro SUITE TEST CORE it prints one figure. */
+ * The program is also its own child: with --serve NAME --inherit it is a server on the sockets that it
+ * finds open, with --child-micro SUITE TEST CORE it prints one figure. */
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include "child.h"
 #include "json.h"
 #include "micro.h"
 #include "plan.h"
 #include "report.h"
+#include "serve.h"
 #include "svg.h"
-
-static int serve(const char *name, int listener)
-{
-    const struct bench_server *server = bench_server_find(name);
-    if (!server) {
-        fprintf(stderr, "rondo-bench: there is no server called '%s'; --list shows them\n", name);
-        return 2;
-    }
-    char reason[256] = "";
-    if (!bench_server_available(server, reason, sizeof reason)) {
-        fprintf(stderr, "rondo-bench: %s cannot run here: %s\n", name, reason);
-        return 1;
-    }
-    bench_raise_file_limit();
-    signal(SIGPIPE, SIG_IGN);
-    fcntl(listener, F_SETFL, O_NONBLOCK);
-    server->serve(server, listener);
-    return 1; /* it should have served until killed */
-}
-
-static int serve_in_front(const struct bench_options *options)
-{
-    struct sockaddr_in address;
-    int listener = bench_listen(options->port, &address);
-    if (listener < 0) {
-        fprintf(stderr, "rondo-bench: cannot listen on 127.0.0.1:%u: %s\n", options->port, strerror(errno));
-        return 1;
-    }
-    printf("listening on 127.0.0.1:%u server=%s\n", ntohs(address.sin_port), options->serve);
-    fflush(stdout);
-    return serve(options->serve, listener);
-}
 
 static int run_micro(const char *suite, const char *test, int other_core)
 {
@@ -77,7 +42,7 @@ static int run(const struct bench_options *options)
         fclose(first);
     bool table = !options->json || strcmp(options->json, "-") != 0;
     if (table)
-        bench_report_machine(&plan.host);
+        bench_report_machine(&plan);
     fflush(stdout);
     rc = bench_plan_run(&plan) > 0 ? 1 : 0;
     if (table)
@@ -92,8 +57,6 @@ static int run(const struct bench_options *options)
 
 int main(int count, char **arguments)
 {
-    if (count == 3 && strcmp(arguments[1], "--child-serve") == 0)
-        return serve(arguments[2], BENCH_CHILD_LISTENER);
     if (count == 5 && strcmp(arguments[1], "--child-micro") == 0)
         return run_micro(arguments[2], arguments[3], atoi(arguments[4]));
 
@@ -113,7 +76,7 @@ int main(int count, char **arguments)
         bench_report_probe(&host);
         return 0;
     case BENCH_MODE_SERVE:
-        return serve_in_front(&options);
+        return bench_serve(&options);
     case BENCH_MODE_RUN:
         break;
     }

@@ -6,10 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum bench_kind { BENCH_ECHO, BENCH_BULK, BENCH_CHURN, BENCH_IDLE, BENCH_MICRO, BENCH_KINDS };
-
-/* "echo", "bulk" ... */
-extern const char *const bench_kind_names[BENCH_KINDS];
+#include "kind.h"
+#include "protocol.h"
+#include "server.h"
 
 enum { BENCH_MAX_LIST = 16 };
 
@@ -21,17 +20,23 @@ struct bench_numbers {
 
 enum bench_mode { BENCH_MODE_RUN, BENCH_MODE_PROBE, BENCH_MODE_LIST, BENCH_MODE_HELP, BENCH_MODE_SERVE };
 
+/* Numbers are 0 where they were not given, texts NULL. */
 struct bench_options {
     enum bench_mode mode;
     bool demo, quick, peers;
     bool kinds[BENCH_KINDS];
     struct bench_numbers connections, sizes, pipelines;
-    unsigned rounds;     /* 0: not given */
-    double seconds;      /* 0: not given */
+    struct bench_numbers work_us; /* that a server computes for each answer */
+    size_t rounds;
+    double seconds;
+    size_t loops;        /* on one port */
     const char *servers; /* names with commas between them; NULL: all */
+    struct bench_tuning tuning;
     const char *json, *svg;
     const char *serve; /* a server to run for others to measure */
-    unsigned port;
+    const struct bench_protocol *protocol;
+    size_t port;
+    size_t inherited; /* the service that a child does on the sockets that it finds open; see child.h */
 };
 
 /* Returns 0; -1 after a line on stderr that says what is wrong. The texts are those of @arguments. */

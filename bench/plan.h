@@ -17,6 +17,7 @@ struct bench_case {
     enum bench_kind kind;
     unsigned connections, pipeline;
     size_t size;
+    size_t work_us;   /* loops: that a server computes for each answer */
     const char *test; /* micro: its name */
     char title[96];   /* "64 connections, 64 B, 1 in flight" */
     unsigned rounds;
@@ -27,6 +28,7 @@ struct bench_case {
 struct bench_plan {
     struct bench_host host;
     bool peers, syscalls;
+    struct bench_tuning tuning;
     double seconds;
     size_t count;
     struct bench_case *cases;
@@ -43,9 +45,11 @@ size_t bench_plan_run(struct bench_plan *plan);
 
 void bench_plan_free(struct bench_plan *plan);
 
-/* The series of @cases that others are compared to: rondo's first selector, or the bare loop called
- * @name. NULL where it was not measured. */
-const struct bench_series *bench_plan_selector(const struct bench_plan *plan, const struct bench_case *of);
+/* The series of case @of that others are compared to: rondo's first selector, or the bare loop called
+ * @name; and one loop of the server of @series. NULL where it was not measured. */
+const struct bench_series *bench_plan_selector(const struct bench_case *of);
 const struct bench_series *bench_plan_named(const struct bench_case *of, const char *name);
+const struct bench_series *bench_plan_one_loop(const struct bench_case *of,
+                                               const struct bench_series *series);
 
 #endif

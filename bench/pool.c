@@ -174,7 +174,7 @@ static int turn(struct bench_pool *pool, int timeout_ms)
 static int connect_one(struct bench_pool *pool)
 {
     struct bench_connection *connection = &pool->connections[pool->count];
-    connection->number = pool->count;
+    connection->number = pool->first + pool->count;
     connection->sent_at = pool->times + (size_t) pool->count * pool->pipeline;
     connection->answer_end = pool->size;
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -31,6 +31,7 @@ struct bench_pool {
     unsigned pipeline;
     int epoll;
     unsigned count, capacity;
+    unsigned first; /* the number of the first connection: others have those below it */
     struct bench_connection *connections;
     int64_t *times;
     unsigned char *scratch;

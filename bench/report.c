@@ -13,7 +13,7 @@
 #include "parts.h"
 #include "syscalls.h"
 
-enum { BACKENDS = 16, NAME_WIDTH = 16 };
+enum { BACKENDS = 16, NAME_WIDTH = 17 };
 
 /* --- cells ------------------------------------------------------------------------------------ */
 
@@ -59,8 +59,24 @@ static void print_heading(const char *text)
 
 /* --- the machine ------------------------------------------------------------------------------ */
 
-void bench_report_machine(const struct bench_host *host)
+static void print_tuning(const struct bench_tuning *tuning)
 {
+    const struct {
+        const char *name;
+        size_t value;
+    } options[] = { { "spin_ns", tuning->spin_ns },
+                    { "receive_buffer_size", tuning->receive_buffer },
+                    { "receive_buffers", tuning->receive_buffers },
+                    { "ring_entries", tuning->ring_entries } };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (options[i].value > 0)
+            printf("Rondo's loops have %s = %zu\n", options[i].name, options[i].value);
+    }
+}
+
+void bench_report_machine(const struct bench_plan *plan)
+{
+    const struct bench_host *host = &plan->host;
     rondo_backend_info infos[BACKENDS];
     size_t count = rondo_backend_probe(infos, BACKENDS);
     printf("machine   %s, %d core%s, %s\n", host->cpu, host->cores, host->cores == 1 ? "" : "s",
@@ -71,6 +87,7 @@ void bench_report_machine(const struct bench_host *host)
     }
     printf("servers run on core %d, the load generator on core %d%s\n", host->server_core, host->load_core,
            host->cores == 1 ? ": they share it, so only CPU times mean anything" : "");
+    print_tuning(&plan->tuning);
 }
 
 void bench_report_probe(const struct bench_host *host)
@@ -138,17 +155,17 @@ struct bases {
     const struct bench_series *selector, *bare_epoll, *bare_uring;
 };
 
-static struct bases find_bases(const struct bench_plan *plan, const struct bench_case *of)
-{
-    struct bases bases = { bench_plan_selector(plan, of), bench_plan_named(of, "bare-epoll"),
-                           bench_plan_named(of, "bare-io_uring") };
-    return bases;
-}
-
 static void print_ratio(const struct bench_series *series, const struct bench_series *base,
                         enum bench_metric metric)
 {
     print_number(bench_ratio(series, base, metric), 6, 2);
+}
+
+static void print_latencies(const struct bench_series *series)
+{
+    print_short(bench_summarize(series, BENCH_P50).median, 7);
+    print_short(bench_summarize(series, BENCH_P99).median, 7);
+    print_short(bench_summarize(series, BENCH_WORST).median, 7);
 }
 
 static void print_loaded(const struct bench_case *of, const struct bench_series *series,
@@ -156,20 +173,36 @@ static void print_loaded(const struct bench_case *of, const struct bench_series 
 {
     struct bench_summary rate = bench_summarize(series, BENCH_RATE);
     struct bench_summary cpu = bench_summarize(series, BENCH_CPU);
-    if (of->kind == BENCH_BULK)
+    bool by_mib = bench_kinds[of->kind].figures == BENCH_PER_MIB;
+    if (by_mib)
         print_number(rate.median * (double) of->size / 1048576, 8, 0);
     else
         print_thousands(rate.median, 8);
     print_spread(&rate);
-    print_short(of->kind == BENCH_BULK ? cpu.median * 1048576 / (double) of->size : cpu.median, 7);
+    print_short(by_mib ? cpu.median * 1048576 / (double) of->size : cpu.median, 7);
     print_spread(&cpu);
     print_ratio(series, bases->selector, BENCH_CPU);
     print_ratio(series, bases->bare_epoll, BENCH_CPU);
     print_ratio(series, bases->bare_uring, BENCH_CPU);
-    print_short(bench_summarize(series, BENCH_P50).median, 7);
-    print_short(bench_summarize(series, BENCH_P99).median, 7);
-    print_short(bench_summarize(series, BENCH_WORST).median, 7);
+    print_latencies(series);
     print_number(bench_summarize(series, BENCH_SYSCALLS).median, 6, 2);
+}
+
+/* How the rate grows, and how many cores' time it took on either side. */
+static void print_loops(const struct bench_case *of, const struct bench_series *series)
+{
+    struct bench_summary rate = bench_summarize(series, BENCH_RATE);
+    struct bench_summary cpu = bench_summarize(series, BENCH_CPU);
+    const struct bench_series *alone = bench_plan_one_loop(of, series);
+    print_thousands(rate.median, 8);
+    print_spread(&rate);
+    print_short(cpu.median, 7);
+    print_spread(&cpu);
+    print_ratio(series, alone, BENCH_RATE);
+    print_ratio(series, alone, BENCH_CPU);
+    print_number(rate.median * cpu.median / 1e6, 6, 2);
+    print_number(rate.median * bench_summarize(series, BENCH_LOAD_CPU).median / 1e6, 6, 2);
+    print_latencies(series);
 }
 
 static void print_single(const struct bench_series *series, const struct bases *bases,
@@ -181,23 +214,52 @@ static void print_single(const struct bench_series *series, const struct bases *
     else
         print_number(summary.median, 10, 0);
     print_spread(&summary);
-    if (metric == BENCH_MEMORY)
-        print_ratio(series, bases->selector, metric);
+    print_ratio(series, bases->selector, metric);
 }
 
-static void print_columns(enum bench_kind kind)
+static void print_columns(const struct bench_kind_info *kind)
 {
-    if (kind == BENCH_IDLE)
-        printf("  %-*s %10s %5s %6s\n", NAME_WIDTH, "", "bytes", "+-", "/sel");
-    else if (kind == BENCH_MICRO)
-        printf("  %-*s %10s %5s\n", NAME_WIDTH, "", "ns", "+-");
-    else
-        printf("  %-*s %8s %5s %7s %5s %6s %6s %6s %7s %7s %7s %6s\n", NAME_WIDTH, "",
-               kind == BENCH_BULK    ? "MiB/s"
-               : kind == BENCH_CHURN ? "conn/s"
-                                     : "req/s",
-               "+-", kind == BENCH_BULK ? "us/MiB" : "CPU us", "+-", "/sel", "/epoll", "/ring", "p50 us",
-               "p99 us", "max us", "calls");
+    switch (kind->figures) {
+    case BENCH_PER_CONNECTION:
+    case BENCH_PER_OPERATION:
+        printf("  %-*s %10s %5s %6s\n", NAME_WIDTH, "", kind->figures == BENCH_PER_OPERATION ? "ns" : "bytes",
+               "+-", kind->figures == BENCH_PER_OPERATION ? "/rondo" : "/sel");
+        break;
+    case BENCH_PER_LOOP:
+        printf("  %-*s %8s %5s %7s %5s %6s %6s %6s %6s %7s %7s %7s\n", NAME_WIDTH, "", kind->unit, "+-",
+               "CPU us", "+-", "rate/1", "CPU/1", "cores", "load", "p50 us", "p99 us", "max us");
+        break;
+    case BENCH_PER_REQUEST:
+    case BENCH_PER_MIB:
+        printf("  %-*s %8s %5s %7s %5s %6s %6s %6s %7s %7s %7s %6s\n", NAME_WIDTH, "", kind->unit, "+-",
+               kind->figures == BENCH_PER_MIB ? "us/MiB" : "CPU us", "+-", "/sel", "/epoll", "/ring",
+               "p50 us", "p99 us", "max us", "calls");
+        break;
+    }
+}
+
+static void print_series(const struct bench_case *of, const struct bench_series *series,
+                         const struct bases *bases)
+{
+    printf("  %-*s", NAME_WIDTH, series->name);
+    switch (bench_kinds[of->kind].figures) {
+    case BENCH_PER_CONNECTION:
+        print_single(series, bases, BENCH_MEMORY);
+        break;
+    case BENCH_PER_OPERATION:
+        print_single(series, bases, BENCH_TIME);
+        break;
+    case BENCH_PER_LOOP:
+        print_loops(of, series);
+        break;
+    case BENCH_PER_REQUEST:
+    case BENCH_PER_MIB:
+        print_loaded(of, series, bases);
+        break;
+    }
+    printf("\n");
+    if (series->error[0])
+        printf("    failed: %s\n", series->error);
 }
 
 /* Say so when other programs had the server's core for much of the time. */
@@ -216,31 +278,13 @@ static void print_disturbance(const struct bench_plan *plan, const struct bench_
 
 static void print_case(const struct bench_plan *plan, const struct bench_case *of)
 {
-    struct bases bases = find_bases(plan, of);
+    struct bases bases = { bench_plan_selector(of), bench_plan_named(of, "bare-epoll"),
+                           bench_plan_named(of, "bare-io_uring") };
     printf(" %s\n", of->title);
-    for (size_t i = 0; i < of->series_count; i++) {
-        const struct bench_series *series = &of->series[i];
-        printf("  %-*s", NAME_WIDTH, series->name);
-        if (of->kind == BENCH_IDLE)
-            print_single(series, &bases, BENCH_MEMORY);
-        else if (of->kind == BENCH_MICRO)
-            print_single(series, &bases, BENCH_TIME);
-        else
-            print_loaded(of, series, &bases);
-        printf("\n");
-        if (series->error[0])
-            printf("    failed: %s\n", series->error);
-    }
+    for (size_t i = 0; i < of->series_count; i++)
+        print_series(of, &of->series[i], &bases);
     print_disturbance(plan, of);
 }
-
-static const char *const headings[BENCH_KINDS] = {
-    [BENCH_ECHO] = "TCP echo, every byte checked",
-    [BENCH_BULK] = "Bulk: TCP echo of large messages",
-    [BENCH_CHURN] = "Churn: connect, one echo, close",
-    [BENCH_IDLE] = "Idle: memory of the server for each connection that has echoed once",
-    [BENCH_MICRO] = "Micro: one operation",
-};
 
 static void print_legend(const struct bench_plan *plan)
 {
@@ -256,19 +300,45 @@ static void print_legend(const struct bench_plan *plan)
         printf(";\nnot counted here: %s.\n", reason);
 }
 
+/* What can be concluded, which depends on the cores that are left for the load generator. */
+static void print_loops_legend(const struct bench_plan *plan, const struct bench_case *of)
+{
+    unsigned most = 1;
+    for (size_t i = 0; i < of->series_count; i++)
+        most = of->series[i].loops > most ? of->series[i].loops : most;
+    printf(
+        "\nrate/1, CPU/1: against one loop of the same server in the same round. cores, load: how many cores "
+        "the server\n"
+        "and the load generator kept busy. ");
+    if ((unsigned) plan->host.cores > most)
+        printf("The load generator has cores of its own.\n");
+    else
+        printf(
+            "The load generator shares the loops' cores: what it uses is missing to the\n"
+            "server, so that the rate can grow to (cores - load) / cores of one loop. That the loops do not "
+            "hinder one another\n"
+            "shows in CPU/1 near 1: each second of CPU time brings as many requests as with one loop.\n");
+}
+
 void bench_report_results(const struct bench_plan *plan)
 {
     bool loaded = false;
+    const struct bench_case *loops = NULL;
     for (size_t i = 0; i < plan->count; i++) {
         const struct bench_case *of = &plan->cases[i];
+        const struct bench_kind_info *kind = &bench_kinds[of->kind];
         if (i == 0 || plan->cases[i - 1].kind != of->kind) {
             printf("\n");
-            print_heading(headings[of->kind]);
-            print_columns(of->kind);
+            print_heading(kind->heading);
+            print_columns(kind);
         }
         print_case(plan, of);
-        loaded = loaded || of->kind == BENCH_ECHO || of->kind == BENCH_BULK || of->kind == BENCH_CHURN;
+        loaded = loaded || kind->figures == BENCH_PER_REQUEST || kind->figures == BENCH_PER_MIB;
+        if (kind->figures == BENCH_PER_LOOP)
+            loops = of;
     }
     if (loaded)
         print_legend(plan);
+    if (loops)
+        print_loops_legend(plan, loops);
 }

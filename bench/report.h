@@ -5,8 +5,8 @@
 
 #include "plan.h"
 
-/* What the machine is and which backends it has, on stdout. */
-void bench_report_machine(const struct bench_host *host);
+/* What the machine is, which backends it has and which options they run with, on stdout. */
+void bench_report_machine(const struct bench_plan *plan);
 
 /* What can run here and why not: backends, servers, counters. */
 void bench_report_probe(const struct bench_host *host);

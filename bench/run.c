@@ -15,23 +15,22 @@
 #include "plan.h"
 #include "progress.h"
 
-typedef int load_function(const struct bench_load *load, struct bench_sample *ret_sample, char *error,
-                          size_t capacity);
-
-static load_function *const loads[BENCH_KINDS] = {
-    [BENCH_ECHO] = bench_load_echo,
-    [BENCH_BULK] = bench_load_echo,
-    [BENCH_CHURN] = bench_load_churn,
-    [BENCH_IDLE] = bench_load_idle,
-};
-
 static int measure_server(const struct bench_plan *plan, const struct bench_case *of,
                           struct bench_series *series, struct bench_sample *sample)
 {
     struct bench_child child;
-    if (bench_child_serve(&plan->host, series->name, &child, series->error, sizeof series->error) < 0)
+    struct bench_errand errand = {
+        .server = series->server,
+        .service = bench_kinds[of->kind].service,
+        .loops = series->loops,
+        .work_us = of->work_us,
+        .tuning = plan->tuning,
+    };
+    if (bench_child_serve(&plan->host, &errand, &child, series->error, sizeof series->error) < 0)
         return -1;
     struct bench_load load = {
+        .host = &plan->host,
+        .loops = series->loops,
         .address = child.address,
         .server = child.pid,
         .connections = of->connections,
@@ -41,7 +40,7 @@ static int measure_server(const struct bench_plan *plan, const struct bench_case
         .duration = (int64_t) (plan->seconds * 1e9),
         .count_syscalls = plan->syscalls,
     };
-    int rc = loads[of->kind](&load, sample, series->error, sizeof series->error);
+    int rc = bench_kinds[of->kind].load(&load, sample, series->error, sizeof series->error);
     char end[128];
     if (rc < 0 && bench_child_is_gone(&child, end, sizeof end)) {
         size_t used = strlen(series->error);
@@ -83,7 +82,7 @@ static void run_case(const struct bench_plan *plan, struct bench_case *of, struc
     for (unsigned round = 0; round < of->rounds; round++) {
         for (size_t i = 0; i < of->series_count; i++) {
             struct bench_series *series = &of->series[(i + round) % of->series_count];
-            bench_progress_step(progress, bench_kind_names[of->kind], of->title, series->name);
+            bench_progress_step(progress, bench_kinds[of->kind].name, of->title, series->name);
             if (series->error[0] == '\0')
                 measure(plan, of, series);
         }

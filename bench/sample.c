@@ -6,10 +6,15 @@
 #include <stdlib.h>
 
 const char *const bench_metric_names[BENCH_METRICS] = {
-    [BENCH_RATE] = "requests_per_second",    [BENCH_CPU] = "cpu_us_per_request",
-    [BENCH_P50] = "latency_p50_us",          [BENCH_P99] = "latency_p99_us",
-    [BENCH_WORST] = "latency_max_us",        [BENCH_SYSCALLS] = "system_calls_per_request",
-    [BENCH_MEMORY] = "bytes_per_connection", [BENCH_TIME] = "ns_per_operation",
+    [BENCH_RATE] = "requests_per_second",
+    [BENCH_CPU] = "cpu_us_per_request",
+    [BENCH_P50] = "latency_p50_us",
+    [BENCH_P99] = "latency_p99_us",
+    [BENCH_WORST] = "latency_max_us",
+    [BENCH_SYSCALLS] = "system_calls_per_request",
+    [BENCH_MEMORY] = "bytes_per_connection",
+    [BENCH_TIME] = "ns_per_operation",
+    [BENCH_LOAD_CPU] = "load_cpu_us_per_request",
     [BENCH_DELAY] = "share_waited_for_core",
 };
 

@@ -14,6 +14,7 @@ enum bench_metric {
     BENCH_SYSCALLS, /* of the server, for each request */
     BENCH_MEMORY,   /* of the server, bytes for each connection */
     BENCH_TIME,     /* of one operation, ns */
+    BENCH_LOAD_CPU, /* the load generator's CPU time for each request, us */
     BENCH_DELAY, /* share of the time that the server waited for its core: above 0.05 others disturbed it */
     BENCH_METRICS
 };
@@ -30,9 +31,13 @@ void bench_sample_clear(struct bench_sample *sample);
 
 enum { BENCH_MAX_ROUNDS = 99 };
 
+struct bench_server;
+
 /* One server or library in one case: a sample of each round. */
 struct bench_series {
-    const char *name;
+    char name[48];
+    const struct bench_server *server; /* NULL: a library of the micro benchmarks */
+    unsigned loops;
     size_t count;
     struct bench_sample samples[BENCH_MAX_ROUNDS];
     char error[256]; /* not empty: it failed, and how */

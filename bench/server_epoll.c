@@ -19,11 +19,12 @@ enum { EVENTS = 1024, BUFFER = 256 * 1024 };
 
 struct connection {
     int fd;
+    unsigned char state;   /* the answer's */
     size_t length, offset; /* of the rest below */
     unsigned char *rest;   /* what could not be sent; NULL for none */
 };
 
-static _Alignas(4096) unsigned char buffer[BUFFER];
+static _Thread_local _Alignas(4096) unsigned char buffer[BUFFER];
 
 static void watch(int epoll, int operation, struct connection *connection, uint32_t interest)
 {
@@ -66,23 +67,27 @@ static void keep_rest(int epoll, struct connection *connection, const unsigned c
     watch(epoll, EPOLL_CTL_MOD, connection, EPOLLOUT);
 }
 
-static void echo(int epoll, struct connection *connection)
+static void serve_one(int epoll, struct connection *connection, bench_answer *answer)
 {
-    ssize_t got = recv(connection->fd, buffer, sizeof buffer, 0);
+    ssize_t got = recv(connection->fd, buffer, answer ? BENCH_ANSWER_CHUNK : sizeof buffer, 0);
     if (got <= 0) {
         if (got == 0 || errno != EAGAIN)
             finish(connection);
         return;
     }
-    ssize_t sent = send(connection->fd, buffer, (size_t) got, MSG_NOSIGNAL);
-    if (sent == got)
+    size_t length = (size_t) got;
+    const unsigned char *data = answer ? answer(&connection->state, buffer, &length) : buffer;
+    if (length == 0)
+        return;
+    ssize_t sent = send(connection->fd, data, length, MSG_NOSIGNAL);
+    if (sent == (ssize_t) length)
         return;
     if (sent < 0 && errno != EAGAIN) {
         finish(connection);
         return;
     }
     size_t done = sent < 0 ? 0 : (size_t) sent;
-    keep_rest(epoll, connection, buffer + done, (size_t) got - done);
+    keep_rest(epoll, connection, data + done, length - done);
 }
 
 static void send_rest(int epoll, struct connection *connection)
@@ -102,12 +107,12 @@ static void send_rest(int epoll, struct connection *connection)
     watch(epoll, EPOLL_CTL_MOD, connection, EPOLLIN);
 }
 
-static int serve(const struct bench_server *server, int listener)
+static int serve(const struct bench_server *server, const struct bench_job *job)
 {
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
-    static struct epoll_event events[EVENTS];
-    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0) {
+    struct epoll_event events[EVENTS];
+    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, job->socket, &event) < 0) {
         fprintf(stderr, "%s: %s\n", server->name, strerror(errno));
         return -1;
     }
@@ -116,11 +121,11 @@ static int serve(const struct bench_server *server, int listener)
         for (int i = 0; i < count; i++) {
             struct connection *connection = events[i].data.ptr;
             if (!connection)
-                accept_one(epoll, listener);
+                accept_one(epoll, job->socket);
             else if (connection->rest)
                 send_rest(epoll, connection);
             else
-                echo(epoll, connection);
+                serve_one(epoll, connection, job->answer);
         }
     }
 }
@@ -131,6 +136,7 @@ const struct bench_server bench_epoll_servers[] = {
     { .name = "bare-epoll",
       .about = "hand-written epoll loop: recv + send",
       .family = BENCH_BARE,
+      .services = BENCH_TCP,
       .serve = serve },
     { .name = NULL },
 };

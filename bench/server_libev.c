@@ -14,11 +14,13 @@ enum { BUFFER = 64 * 1024 };
 
 struct connection {
     ev_io io;
+    unsigned char state; /* the answer's */
     unsigned char *rest; /* what could not be sent; NULL for none */
     size_t length, offset;
 };
 
-static _Alignas(4096) unsigned char buffer[BUFFER];
+static _Thread_local _Alignas(4096) unsigned char buffer[BUFFER];
+static _Thread_local bench_answer *answer;
 
 static void finish(struct ev_loop *loop, struct connection *connection)
 {
@@ -49,23 +51,27 @@ static void keep_rest(struct ev_loop *loop, struct connection *connection, const
     watch(loop, connection, EV_WRITE);
 }
 
-static void echo(struct ev_loop *loop, struct connection *connection)
+static void serve_one(struct ev_loop *loop, struct connection *connection)
 {
-    ssize_t got = recv(connection->io.fd, buffer, sizeof buffer, 0);
+    ssize_t got = recv(connection->io.fd, buffer, answer ? BENCH_ANSWER_CHUNK : sizeof buffer, 0);
     if (got <= 0) {
         if (got == 0 || errno != EAGAIN)
             finish(loop, connection);
         return;
     }
-    ssize_t sent = send(connection->io.fd, buffer, (size_t) got, MSG_NOSIGNAL);
-    if (sent == got)
+    size_t length = (size_t) got;
+    const unsigned char *data = answer ? answer(&connection->state, buffer, &length) : buffer;
+    if (length == 0)
+        return;
+    ssize_t sent = send(connection->io.fd, data, length, MSG_NOSIGNAL);
+    if (sent == (ssize_t) length)
         return;
     if (sent < 0 && errno != EAGAIN) {
         finish(loop, connection);
         return;
     }
     size_t done = sent < 0 ? 0 : (size_t) sent;
-    keep_rest(loop, connection, buffer + done, (size_t) got - done);
+    keep_rest(loop, connection, data + done, length - done);
 }
 
 static void send_rest(struct ev_loop *loop, struct connection *connection)
@@ -92,7 +98,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
     if (connection->rest)
         send_rest(loop, connection);
     else
-        echo(loop, connection);
+        serve_one(loop, connection);
 }
 
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
@@ -110,15 +116,16 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
     ev_io_start(loop, &connection->io);
 }
 
-static int serve(const struct bench_server *server, int listener)
+static int serve(const struct bench_server *server, const struct bench_job *job)
 {
     struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL);
     if (!loop) {
         fprintf(stderr, "%s: no loop on epoll\n", server->name);
         return -1;
     }
+    answer = job->answer;
     ev_io io;
-    ev_io_init(&io, on_accept, listener, EV_READ);
+    ev_io_init(&io, on_accept, job->socket, EV_READ);
     ev_io_start(loop, &io);
     ev_run(loop, 0);
     return 0;
@@ -127,6 +134,10 @@ static int serve(const struct bench_server *server, int listener)
 extern const struct bench_server bench_libev_servers[];
 
 const struct bench_server bench_libev_servers[] = {
-    { .name = "libev", .about = "libev, ev_io with recv + send", .family = BENCH_PEER, .serve = serve },
+    { .name = "libev",
+      .about = "libev, ev_io with recv + send",
+      .family = BENCH_PEER,
+      .services = BENCH_TCP,
+      .serve = serve },
     { .name = NULL },
 };

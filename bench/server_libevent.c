@@ -16,12 +16,14 @@ enum { BUFFER = 64 * 1024 };
 
 struct connection {
     struct event *event;
+    unsigned char state; /* the answer's */
     unsigned char *rest; /* what could not be sent; NULL for none */
     size_t length, offset;
 };
 
-static _Alignas(4096) unsigned char buffer[BUFFER];
-static struct event_base *base;
+static _Thread_local _Alignas(4096) unsigned char buffer[BUFFER];
+static _Thread_local struct event_base *base;
+static _Thread_local bench_answer *answer;
 
 static void finish(struct connection *connection)
 {
@@ -54,23 +56,27 @@ static void keep_rest(struct connection *connection, int fd, const unsigned char
     watch(connection, fd, EV_WRITE);
 }
 
-static void echo(struct connection *connection, int fd)
+static void serve_one(struct connection *connection, int fd)
 {
-    ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+    ssize_t got = recv(fd, buffer, answer ? BENCH_ANSWER_CHUNK : sizeof buffer, 0);
     if (got <= 0) {
         if (got == 0 || errno != EAGAIN)
             finish(connection);
         return;
     }
-    ssize_t sent = send(fd, buffer, (size_t) got, MSG_NOSIGNAL);
-    if (sent == got)
+    size_t length = (size_t) got;
+    const unsigned char *data = answer ? answer(&connection->state, buffer, &length) : buffer;
+    if (length == 0)
+        return;
+    ssize_t sent = send(fd, data, length, MSG_NOSIGNAL);
+    if (sent == (ssize_t) length)
         return;
     if (sent < 0 && errno != EAGAIN) {
         finish(connection);
         return;
     }
     size_t done = sent < 0 ? 0 : (size_t) sent;
-    keep_rest(connection, fd, buffer + done, (size_t) got - done);
+    keep_rest(connection, fd, data + done, length - done);
 }
 
 static void send_rest(struct connection *connection, int fd)
@@ -97,7 +103,7 @@ static void on_event(int fd, short what, void *context)
     if (connection->rest)
         send_rest(connection, fd);
     else
-        echo(connection, fd);
+        serve_one(connection, fd);
 }
 
 static void accept_event(int listener, short what, void *context)
@@ -155,14 +161,15 @@ static void accept_buffer(int listener, short what, void *context)
     bufferevent_enable(stream, EV_READ | EV_WRITE);
 }
 
-static int serve(const struct bench_server *server, int listener)
+static int serve(const struct bench_server *server, const struct bench_job *job)
 {
     bool buffered = strcmp(server->argument, "bufferevent") == 0;
     base = event_base_new();
+    answer = job->answer;
     struct event *event = NULL;
     if (base)
         event =
-            event_new(base, listener, EV_READ | EV_PERSIST, buffered ? accept_buffer : accept_event, NULL);
+            event_new(base, job->socket, EV_READ | EV_PERSIST, buffered ? accept_buffer : accept_event, NULL);
     if (!event || event_add(event, NULL) != 0) {
         fprintf(stderr, "%s: cannot make an event base\n", server->name);
         return -1;
@@ -186,12 +193,15 @@ const struct bench_server bench_libevent_servers[] = {
     { .name = "libevent",
       .about = "libevent, events with recv + send",
       .family = BENCH_PEER,
+      .services = BENCH_TCP,
       .argument = "event",
       .available = available,
       .serve = serve },
     { .name = "libevent-buf",
       .about = "libevent, bufferevents",
       .family = BENCH_PEER,
+      .services = BENCH_TCP,
+      .only_echo = true,
       .argument = "bufferevent",
       .available = available,
       .serve = serve },

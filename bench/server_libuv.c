@@ -10,12 +10,18 @@
 
 enum { BUFFER = 64 * 1024 };
 
+struct client {
+    uv_tcp_t tcp;
+    unsigned char state; /* the answer's */
+};
+
 struct write {
     uv_write_t request;
     char *data;
 };
 
-static _Alignas(4096) char buffer[BUFFER];
+static _Thread_local _Alignas(4096) char buffer[BUFFER];
+static _Thread_local bench_answer *answer;
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -89,7 +95,7 @@ static void allocate_shared(uv_handle_t *handle, size_t suggested, uv_buf_t *ret
 {
     (void) handle;
     (void) suggested;
-    *ret_buffer = uv_buf_init(buffer, sizeof buffer);
+    *ret_buffer = uv_buf_init(buffer, answer ? BENCH_ANSWER_CHUNK : sizeof buffer);
 }
 
 static void read_fast(uv_stream_t *stream, ssize_t got, const uv_buf_t *data)
@@ -99,31 +105,37 @@ static void read_fast(uv_stream_t *stream, ssize_t got, const uv_buf_t *data)
             finish(stream);
         return;
     }
-    uv_buf_t piece = uv_buf_init(data->base, (unsigned) got);
+    size_t length = (size_t) got;
+    const char *bytes = data->base;
+    if (answer)
+        bytes = answer(&((struct client *) stream)->state, bytes, &length);
+    if (length == 0)
+        return;
+    uv_buf_t piece = uv_buf_init((char *) (uintptr_t) bytes, (unsigned) length);
     int sent = uv_try_write(stream, &piece, 1);
-    if (sent == got)
+    if (sent == (int) length)
         return;
     if (sent < 0 && sent != UV_EAGAIN) {
         close_stream(stream);
         return;
     }
     size_t done = sent < 0 ? 0 : (size_t) sent;
-    size_t left = (size_t) got - done;
+    size_t left = length - done;
     char *rest = malloc(left);
     if (!rest) {
         close_stream(stream);
         return;
     }
-    memcpy(rest, data->base + done, left);
+    memcpy(rest, bytes + done, left);
     write_later(stream, rest, left);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
 {
-    uv_tcp_t *client = status == 0 ? malloc(sizeof *client) : NULL;
+    struct client *client = status == 0 ? calloc(1, sizeof *client) : NULL;
     if (!client)
         return;
-    uv_tcp_init(listener->loop, client);
+    uv_tcp_init(listener->loop, &client->tcp);
     if (uv_accept(listener, (uv_stream_t *) client) != 0) {
         close_stream((uv_stream_t *) client);
         return;
@@ -135,20 +147,24 @@ static void on_connection(uv_stream_t *listener, int status)
         uv_read_start((uv_stream_t *) client, allocate_shared, read_fast);
 }
 
-static int serve(const struct bench_server *server, int listener)
+static int serve(const struct bench_server *server, const struct bench_job *job)
 {
-    uv_loop_t *loop = uv_default_loop();
+    uv_loop_t loop;
     uv_tcp_t tcp;
-    uv_tcp_init(loop, &tcp);
+    answer = job->answer;
+    int rc = uv_loop_init(&loop);
+    if (rc == 0)
+        rc = uv_tcp_init(&loop, &tcp);
     tcp.data = (void *) (uintptr_t) server;
-    int rc = uv_tcp_open(&tcp, listener);
+    if (rc == 0)
+        rc = uv_tcp_open(&tcp, job->socket);
     if (rc == 0)
         rc = uv_listen((uv_stream_t *) &tcp, 4096, on_connection);
     if (rc != 0) {
         fprintf(stderr, "%s: %s\n", server->name, uv_strerror(rc));
         return -1;
     }
-    return uv_run(loop, UV_RUN_DEFAULT);
+    return uv_run(&loop, UV_RUN_DEFAULT);
 }
 
 extern const struct bench_server bench_libuv_servers[];
@@ -157,11 +173,14 @@ const struct bench_server bench_libuv_servers[] = {
     { .name = "libuv",
       .about = "libuv, uv_try_write",
       .family = BENCH_PEER,
+      .services = BENCH_TCP,
       .argument = "fast",
       .serve = serve },
     { .name = "libuv-write",
       .about = "libuv, the usual way: malloc + uv_write",
       .family = BENCH_PEER,
+      .services = BENCH_TCP,
+      .only_echo = true,
       .argument = "usual",
       .serve = serve },
     { .name = NULL },

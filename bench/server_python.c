@@ -65,11 +65,11 @@ static bool available(const struct bench_server *server, char *reason, size_t ca
     return false;
 }
 
-static int serve(const struct bench_server *server, int listener)
+static int serve(const struct bench_server *server, const struct bench_job *job)
 {
     const char *interpreter = find_interpreter(server->argument);
     char number[16];
-    snprintf(number, sizeof number, "%d", listener);
+    snprintf(number, sizeof number, "%d", job->socket);
     if (interpreter)
         execlp(interpreter, interpreter, "-c", script, number, server->argument, (char *) NULL);
     fprintf(stderr, "%s: no python3 that can import %s\n", server->name, server->argument);
@@ -82,12 +82,16 @@ const struct bench_server bench_python_servers[] = {
     { .name = "uvloop",
       .about = "Python: uvloop, a Protocol",
       .family = BENCH_PEER,
+      .services = BENCH_TCP,
+      .only_echo = true,
       .argument = "uvloop",
       .available = available,
       .serve = serve },
     { .name = "asyncio",
       .about = "Python: asyncio, a Protocol",
       .family = BENCH_PEER,
+      .services = BENCH_TCP,
+      .only_echo = true,
       .argument = "asyncio",
       .available = available,
       .serve = serve },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rondo: the same echo protocol on each backend. A peer that does not read is not read from. */
+/* Rondo: the same protocols on each backend. A peer that does not read is not read from. */
 #include <rondo.h>
 #include <stdio.h>
 
@@ -7,9 +7,21 @@
 
 enum { BACKENDS = 16 };
 
+static _Thread_local bench_answer *answer; /* of the loop on this thread */
+
 static void on_data(rondo_protocol *protocol, const void *data, size_t length)
 {
     rondo_transport_write(rondo_protocol_transport(protocol), data, length);
+}
+
+static void on_data_to_answer(rondo_protocol *protocol, const void *data, size_t length)
+{
+    rondo_transport *transport = rondo_protocol_transport(protocol);
+    for (size_t offset = 0; offset < length; offset += BENCH_ANSWER_CHUNK) {
+        size_t taken = length - offset < BENCH_ANSWER_CHUNK ? length - offset : BENCH_ANSWER_CHUNK;
+        const void *bytes = answer(rondo_protocol_data(protocol), (const char *) data + offset, &taken);
+        rondo_transport_write(transport, bytes, taken);
+    }
 }
 
 static void on_pause(rondo_protocol *protocol)
@@ -29,26 +41,39 @@ static const rondo_protocol_ops echo = {
     .resume_writing = on_resume,
 };
 
-static int serve_on(rondo_loop *loop, int listener)
+static const rondo_protocol_ops answering = {
+    .size = sizeof answering,
+    .data_size = 1, /* the answer's state */
+    .data_received = on_data_to_answer,
+    .pause_writing = on_pause,
+    .resume_writing = on_resume,
+};
+
+static int serve_on(rondo_loop *loop, const struct bench_job *job)
 {
     rondo_server_options options = RONDO_SERVER_OPTIONS;
-    options.sock = listener;
+    options.sock = job->socket;
     options.backlog = 4096;
-    rondo_future *future =
-        rondo_create_server(loop, rondo_protocol_new, (void *) (uintptr_t) &echo, &options);
+    answer = job->answer;
+    const rondo_protocol_ops *ops = answer ? &answering : &echo;
+    rondo_future *future = rondo_create_server(loop, rondo_protocol_new, (void *) (uintptr_t) ops, &options);
     int rc = rondo_loop_run_until_complete(loop, future, NULL);
     return rc < 0 ? rc : rondo_loop_run_forever(loop);
 }
 
-static int serve(const struct bench_server *server, int listener)
+static int serve(const struct bench_server *server, const struct bench_job *job)
 {
     rondo_loop_options options = RONDO_LOOP_OPTIONS;
+    options.spin_ns = (rondo_ns) job->tuning.spin_ns;
+    options.receive_buffer_size = job->tuning.receive_buffer;
+    options.receive_buffers = (unsigned) job->tuning.receive_buffers;
+    options.ring_entries = (unsigned) job->tuning.ring_entries;
     rondo_loop *loop = NULL;
     int rc = rondo_backend_from_name(server->argument, &options.backend);
     if (rc == 0)
         rc = rondo_loop_new(&options, &loop);
     if (rc == 0)
-        rc = serve_on(loop, listener);
+        rc = serve_on(loop, job);
     if (rc < 0)
         fprintf(stderr, "%s: %s\n", server->name, rondo_last_error_message());
     rondo_loop_free(loop);
@@ -87,6 +112,7 @@ size_t bench_rondo_servers(struct bench_server *ret_servers, size_t capacity)
             .name = names[i],
             .about = infos[i].is_proactor ? "rondo on a proactor" : "rondo on a selector",
             .family = infos[i].is_proactor ? BENCH_PROACTOR : BENCH_SELECTOR,
+            .services = BENCH_TCP,
             .argument = rondo_backend_name(infos[i].backend),
             .available = available,
             .serve = serve,

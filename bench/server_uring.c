@@ -30,6 +30,7 @@ enum {
     PIECES = 64,               /* of one send */
     MESSAGES = 512,            /* sends of several pieces between two enters */
     MAX_FILES = 32768,
+    ANSWERS = BUFFERS,    /* in place of a buffer: the row of fixed answers */
     RING_INCREMENTAL = 2, /* IOU_PBUF_RING_INC, in headers since 6.12 */
     BUFFER_MORE = 16      /* IORING_CQE_F_BUF_MORE, likewise */
 };
@@ -43,6 +44,7 @@ struct chunk {
 
 struct connection {
     unsigned file;
+    unsigned char state; /* the answer's */
     bool receiving, sending, ended, failed, dirty, starved;
     unsigned first, count, capacity; /* of chunks, a ring; capacity is a power of two */
     struct chunk *chunks;
@@ -62,7 +64,7 @@ struct buffer {
     bool lent;       /* the kernel may fill it */
 };
 
-static struct {
+static _Thread_local struct {
     struct io_uring ring;
     struct io_uring_buf_ring *buffer_ring;
     unsigned char *memory;
@@ -72,6 +74,7 @@ static struct {
     unsigned messages_used;
     bool incremental;
     int listener;
+    bench_answer *answer;
     struct connection **connections; /* by fixed file */
     struct connection *dirty, *starved;
 } self;
@@ -191,12 +194,52 @@ static struct chunk *chunk_at(const struct connection *connection, unsigned inde
     return &connection->chunks[(connection->first + index) & (connection->capacity - 1)];
 }
 
+static bool append(struct connection *connection, const struct chunk *chunk)
+{
+    if (connection->count == connection->capacity && !grow_chunks(connection))
+        return false;
+    connection->count++;
+    *chunk_at(connection, connection->count - 1) = *chunk;
+    return true;
+}
+
+static void *bytes_of(const struct chunk *chunk)
+{
+    if (chunk->buffer == ANSWERS)
+        return (void *) (uintptr_t) (bench_protocol_row() + chunk->offset);
+    return self.memory + (size_t) chunk->buffer * self.buffer_size + chunk->offset;
+}
+
+/* Answers to @received. What points into the buffer (an echo after work) keeps it as any echo does. */
+static bool keep_answers(struct connection *connection, const struct chunk *received)
+{
+    struct chunk rest = *received;
+    while (rest.length > 0) {
+        unsigned taken = rest.length < BENCH_ANSWER_CHUNK ? rest.length : BENCH_ANSWER_CHUNK;
+        const unsigned char *data = bytes_of(&rest);
+        size_t length = taken;
+        const unsigned char *answer = self.answer(&connection->state, data, &length);
+        struct chunk chunk = { ANSWERS, 0, (unsigned) length };
+        if (answer == data)
+            chunk = (struct chunk){ rest.buffer, rest.offset, taken };
+        if (length > 0 && !append(connection, &chunk))
+            return false;
+        if (length > 0 && answer == data)
+            self.buffers[rest.buffer].unsent++;
+        rest.offset += taken;
+        rest.length -= taken;
+    }
+    return true;
+}
+
 /* What was just received joins the last chunk where it follows it in memory and that is not being sent. */
 static bool keep(struct connection *connection, unsigned index, unsigned length)
 {
     struct buffer *buffer = &self.buffers[index];
     struct chunk chunk = { index, buffer->filled, length };
     buffer->filled += length;
+    if (self.answer)
+        return keep_answers(connection, &chunk);
     if (connection->count > 0 && !connection->sending) {
         struct chunk *last = chunk_at(connection, connection->count - 1);
         if (last->buffer == index && last->offset + last->length == chunk.offset) {
@@ -204,10 +247,8 @@ static bool keep(struct connection *connection, unsigned index, unsigned length)
             return true;
         }
     }
-    if (connection->count == connection->capacity && !grow_chunks(connection))
+    if (!append(connection, &chunk))
         return false;
-    connection->count++;
-    *chunk_at(connection, connection->count - 1) = chunk;
     buffer->unsent++;
     return true;
 }
@@ -217,6 +258,8 @@ static void drop_first(struct connection *connection)
     unsigned index = chunk_at(connection, 0)->buffer;
     connection->first++;
     connection->count--;
+    if (index == ANSWERS)
+        return;
     self.buffers[index].unsent--;
     let_go(index);
 }
@@ -281,11 +324,6 @@ static void on_send(struct connection *connection, const struct io_uring_cqe *cq
     }
     if (connection->count > 0 || connection->ended || connection->failed)
         make_dirty(connection);
-}
-
-static void *bytes_of(const struct chunk *chunk)
-{
-    return self.memory + (size_t) chunk->buffer * self.buffer_size + chunk->offset;
 }
 
 static void prepare_vectored(struct io_uring_sqe *sqe, const struct connection *connection)
@@ -419,9 +457,10 @@ static int open_files(void)
     return self.connections ? io_uring_register_files_sparse(&self.ring, files) : -ENOMEM;
 }
 
-static int serve(const struct bench_server *server, int listener)
+static int serve(const struct bench_server *server, const struct bench_job *job)
 {
-    self.listener = listener;
+    self.listener = job->socket;
+    self.answer = job->answer;
     int rc = open_ring();
     if (rc == 0)
         rc = open_buffers();
@@ -471,6 +510,7 @@ const struct bench_server bench_uring_servers[] = {
     { .name = "bare-io_uring",
       .about = "hand-written io_uring loop: multishot, sends in the one enter",
       .family = BENCH_BARE,
+      .services = BENCH_TCP,
       .available = available,
       .serve = serve },
     { .name = NULL },

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The list of all echo servers that were built in. */
+/* The list of all servers that were built in. */
 #include <string.h>
 
 #include "parts.h"
 #include "server.h"
 
-enum { CAPACITY = 32 };
+enum { CAPACITY = 64 };
 
 static struct bench_server servers[CAPACITY];
 static size_t count;
@@ -32,12 +32,12 @@ size_t bench_servers(const struct bench_server **ret_servers)
     return count;
 }
 
-const struct bench_server *bench_server_find(const char *name)
+const struct bench_server *bench_server_find(const char *name, enum bench_service service)
 {
     const struct bench_server *list;
     size_t length = bench_servers(&list);
     for (size_t i = 0; i < length; i++) {
-        if (strcmp(list[i].name, name) == 0)
+        if ((list[i].services & service) && strcmp(list[i].name, name) == 0)
             return &list[i];
     }
     return NULL;

@@ -84,17 +84,15 @@ static void format_value(char *text, size_t capacity, double value, bool in_thou
         snprintf(text, capacity, value < 9.995 ? "%.2f" : value < 99.95 ? "%.1f" : "%.0f", value);
 }
 
-static const char *style_of(const struct bench_plan *plan, const char *name)
+static const char *style_of(const struct bench_series *series)
 {
     static const char *const names[] = { [BENCH_SELECTOR] = "selector",
                                          [BENCH_PROACTOR] = "proactor",
                                          [BENCH_BARE] = "bare",
                                          [BENCH_PEER] = "peer" };
-    for (size_t i = 0; i < plan->server_count; i++) {
-        if (strcmp(plan->servers[i]->name, name) == 0)
-            return names[plan->servers[i]->family];
-    }
-    return strcmp(name, "rondo") == 0 ? "selector" : "peer"; /* a library of the micro benchmarks */
+    if (series->server)
+        return names[series->server->family];
+    return strcmp(series->name, "rondo") == 0 ? "selector" : "peer"; /* a library of the micro benchmarks */
 }
 
 static struct layout layout_of(const struct bench_case *of)
@@ -102,27 +100,29 @@ static struct layout layout_of(const struct bench_case *of)
     int left = MARGIN + LABELS;
     int half = (WIDTH - MARGIN - left - GAP) / 2;
     int right = left + half + GAP;
+    int all = WIDTH - MARGIN - left;
     double per_mib = 1048576.0 / (double) (of->size ? of->size : 1);
-    switch (of->kind) {
-    case BENCH_BULK:
-        return (struct layout){ 2,
-                                { { "CPU time for each MiB, µs: shorter is better", BENCH_CPU, per_mib, left,
-                                    half },
-                                  { "MiB/s: longer is better", BENCH_RATE, 1 / per_mib, right, half } } };
-    case BENCH_IDLE:
-        return (struct layout){
-            1, { { "bytes: shorter is better", BENCH_MEMORY, 1, left, WIDTH - MARGIN - left } }
-        };
-    case BENCH_MICRO:
-        return (struct layout){ 1,
-                                { { "ns: shorter is better", BENCH_TIME, 1, left, WIDTH - MARGIN - left } } };
-    case BENCH_ECHO:
-    case BENCH_CHURN:
-    default:
-        return (struct layout){ 2,
-                                { { "CPU time for each, µs: shorter is better", BENCH_CPU, 1, left, half },
-                                  { "for each second: longer is better", BENCH_RATE, 1, right, half } } };
+    struct layout layout = { 2,
+                             { { "CPU time for each, µs: shorter is better", BENCH_CPU, 1, left, half },
+                               { "for each second: longer is better", BENCH_RATE, 1, right, half } } };
+    switch (bench_kinds[of->kind].figures) {
+    case BENCH_PER_MIB:
+        layout.columns[0].caption = "CPU time for each MiB, µs: shorter is better";
+        layout.columns[0].factor = per_mib;
+        layout.columns[1].caption = "MiB/s: longer is better";
+        layout.columns[1].factor = 1 / per_mib;
+        break;
+    case BENCH_PER_CONNECTION:
+        layout = (struct layout){ 1, { { "bytes: shorter is better", BENCH_MEMORY, 1, left, all } } };
+        break;
+    case BENCH_PER_OPERATION:
+        layout = (struct layout){ 1, { { "ns: shorter is better", BENCH_TIME, 1, left, all } } };
+        break;
+    case BENCH_PER_REQUEST:
+    case BENCH_PER_LOOP:
+        break;
     }
+    return layout;
 }
 
 static double largest_in(const struct bench_case *of, const struct column *column)
@@ -156,7 +156,7 @@ static void write_bar(FILE *file, const struct column *column, const struct benc
     write_text(file, column->left + (int) (summary.high * scale) + 6, top + BAR - 2, "value", text);
 }
 
-static int write_case(FILE *file, const struct bench_plan *plan, const struct bench_case *of, int top)
+static int write_case(FILE *file, const struct bench_case *of, int top)
 {
     struct layout layout = layout_of(of);
     int rows_top = top + 26;
@@ -165,7 +165,7 @@ static int write_case(FILE *file, const struct bench_plan *plan, const struct be
         int row = rows_top + (int) i * ROW;
         write_text(file, MARGIN, row + BAR - 2, "name", of->series[i].name);
         for (size_t c = 0; c < layout.count; c++)
-            write_bar(file, &layout.columns[c], &of->series[i], style_of(plan, of->series[i].name),
+            write_bar(file, &layout.columns[c], &of->series[i], style_of(&of->series[i]),
                       largest_in(of, &layout.columns[c]), row);
     }
     int bottom = rows_top + (int) of->series_count * ROW;
@@ -175,18 +175,10 @@ static int write_case(FILE *file, const struct bench_plan *plan, const struct be
     return bottom + 8;
 }
 
-static const char *const sections[BENCH_KINDS] = {
-    [BENCH_ECHO] = "TCP echo",
-    [BENCH_BULK] = "Bulk: TCP echo of large messages",
-    [BENCH_CHURN] = "Connect, one echo, close",
-    [BENCH_IDLE] = "Memory for each idle connection",
-    [BENCH_MICRO] = "One operation",
-};
-
 static int write_section(FILE *file, const struct bench_case *of, int top)
 {
     struct layout layout = layout_of(of);
-    write_text(file, MARGIN, top + 18, "section", sections[of->kind]);
+    write_text(file, MARGIN, top + 18, "section", bench_kinds[of->kind].heading);
     for (size_t c = 0; c < layout.count; c++)
         write_text(file, layout.columns[c].left, top + 36, "quiet", layout.columns[c].caption);
     return top + 46;
@@ -249,7 +241,7 @@ static void write_all(FILE *file, const struct bench_plan *plan)
         const struct bench_case *of = &plan->cases[i];
         if (i == 0 || plan->cases[i - 1].kind != of->kind)
             top = write_section(file, of, top + 12);
-        top = write_case(file, plan, of, top);
+        top = write_case(file, of, top);
     }
     fputs("</svg>\n", file);
 }

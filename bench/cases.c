@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* Which cases each kind has, by default and with lists of the command line in their place. */
+#include "cases.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "micro.h"
+
+static const struct bench_numbers one_to_many = { 3, { 1, 64, 1000 } };
+static const struct bench_numbers one_and_some = { 2, { 1, 64 } };
+static const struct bench_numbers only_some = { 1, { 64 } };
+static const struct bench_numbers small_and_large = { 2, { 64, 16384 } };
+static const struct bench_numbers only_small = { 1, { 64 } };
+static const struct bench_numbers one_and_sixteen = { 2, { 1, 16 } };
+static const struct bench_numbers only_one = { 1, { 1 } };
+static const struct bench_numbers bulk_connections = { 2, { 1, 16 } };
+static const struct bench_numbers idle_connections = { 1, { 10000 } };
+static const struct bench_numbers none_and_some = { 2, { 0, 50 } };
+
+static const struct bench_numbers *pick(const struct bench_numbers *given,
+                                        const struct bench_numbers *otherwise)
+{
+    return given->count > 0 ? given : otherwise;
+}
+
+/* --- one case --------------------------------------------------------------------------------- */
+
+static void format_size(char *text, size_t capacity, size_t size)
+{
+    if (size >= 1024 && size % 1024 == 0)
+        snprintf(text, capacity, "%zu KiB", size / 1024);
+    else
+        snprintf(text, capacity, "%zu B", size);
+}
+
+static void name_case(struct bench_case *made)
+{
+    char size[32];
+    format_size(size, sizeof size, made->size);
+    const char *plural = made->connections == 1 ? "" : "s";
+    if (made->kind == BENCH_MICRO)
+        snprintf(made->title, sizeof made->title, "%s", made->test);
+    else if (made->kind == BENCH_CHURN)
+        snprintf(made->title, sizeof made->title, "%u at a time, %s", made->connections, size);
+    else if (made->kind == BENCH_IDLE)
+        snprintf(made->title, sizeof made->title, "%u connection%s", made->connections, plural);
+    else if (made->kind == BENCH_LOOPS)
+        snprintf(made->title, sizeof made->title, "%u connection%s, %s, %zu us of work for each",
+                 made->connections, plural, size, made->work_us);
+    else
+        snprintf(made->title, sizeof made->title, "%u connection%s, %s, %u in flight", made->connections,
+                 plural, size, made->pipeline);
+}
+
+static void add_series(struct bench_case *made, const struct bench_server *server, unsigned loops)
+{
+    struct bench_series *series = &made->series[made->series_count++];
+    series->server = server;
+    series->loops = loops;
+    snprintf(series->name, sizeof series->name, made->kind == BENCH_LOOPS ? "%s x%u" : "%s", server->name,
+             loops);
+}
+
+/* The servers that can do what the case asks for; for loops each on one and on many of them. */
+static void add_servers(const struct bench_plan *plan, struct bench_case *made, unsigned many)
+{
+    for (size_t i = 0; i < plan->server_count; i++) {
+        const struct bench_server *server = plan->servers[i];
+        if (!(server->services & bench_kinds[made->kind].service) ||
+            (made->kind == BENCH_LOOPS && server->only_echo))
+            continue;
+        add_series(made, server, 1);
+        if (many > 1)
+            add_series(made, server, many);
+    }
+}
+
+static void add_libraries(const struct bench_plan *plan, struct bench_case *made)
+{
+    const struct bench_suite *suites;
+    size_t count = bench_suites(&suites);
+    for (size_t i = 0; i < count && (i == 0 || plan->peers); i++) { /* the first is rondo itself */
+        if (bench_micro_find(suites[i].name, made->test))
+            snprintf(made->series[made->series_count++].name, sizeof made->series->name, "%s",
+                     suites[i].name);
+    }
+}
+
+/* One more case with a series for each that takes part. */
+static bool add_case(struct bench_plan *plan, struct bench_case made, unsigned many)
+{
+    if (plan->count == BENCH_MAX_CASES)
+        return false;
+    made.series = calloc(2 * (plan->server_count + 1) + BENCH_MAX_SERIES, sizeof *made.series);
+    if (!made.series)
+        return false;
+    if (made.kind == BENCH_MICRO)
+        add_libraries(plan, &made);
+    else
+        add_servers(plan, &made, many);
+    name_case(&made);
+    plan->cases[plan->count++] = made;
+    return true;
+}
+
+/* --- the kinds -------------------------------------------------------------------------------- */
+
+static bool add_echo(struct bench_plan *plan, const struct bench_options *options, unsigned rounds)
+{
+    bool small = options->quick || options->demo;
+    const struct bench_numbers *connections =
+        pick(&options->connections, options->quick ? &one_and_some : &one_to_many);
+    const struct bench_numbers *sizes = pick(&options->sizes, small ? &only_small : &small_and_large);
+    const struct bench_numbers *pipelines = pick(&options->pipelines, small ? &only_one : &one_and_sixteen);
+    bool done = true;
+    for (size_t s = 0; s < sizes->count; s++) {
+        for (size_t p = 0; p < pipelines->count; p++) {
+            for (size_t c = 0; c < connections->count; c++) {
+                struct bench_case made = { .kind = BENCH_ECHO, .rounds = rounds };
+                made.connections = (unsigned) connections->values[c];
+                made.size = sizes->values[s];
+                made.pipeline = (unsigned) pipelines->values[p];
+                done = done && add_case(plan, made, 1);
+            }
+        }
+    }
+    return done;
+}
+
+/* Memory is counted in pages: it takes a thousand connections to tell what one of them needs. */
+static struct bench_numbers only_large(const struct bench_numbers *numbers)
+{
+    struct bench_numbers large = { .count = 0 };
+    for (size_t i = 0; i < numbers->count; i++) {
+        if (numbers->values[i] >= 1000)
+            large.values[large.count++] = numbers->values[i];
+    }
+    return large;
+}
+
+/* A row of connection counts with the rest fixed. */
+static bool add_row(struct bench_plan *plan, struct bench_case made, const struct bench_numbers *connections,
+                    unsigned many)
+{
+    bool done = true;
+    for (size_t c = 0; c < connections->count; c++) {
+        made.connections = (unsigned) connections->values[c];
+        done = done && add_case(plan, made, many);
+    }
+    return done;
+}
+
+/* With nothing to compute the load generator is as dear as the servers; with some work they are all that counts. */
+static bool add_loops(struct bench_plan *plan, const struct bench_options *options, unsigned rounds)
+{
+    struct bench_case made = { .kind = BENCH_LOOPS, .size = 64, .pipeline = 1, .rounds = rounds };
+    unsigned many = options->loops ? (unsigned) options->loops : (unsigned) plan->host.cores;
+    const struct bench_numbers *connections = pick(&options->connections, &only_some);
+    const struct bench_numbers *work = pick(&options->work_us, &none_and_some);
+    bool done = true;
+    for (size_t w = 0; w < work->count; w++) {
+        made.work_us = work->values[w];
+        done = done && add_row(plan, made, connections, many);
+    }
+    return done;
+}
+
+static bool add_micro(struct bench_plan *plan, unsigned rounds)
+{
+    bool done = true;
+    for (const struct bench_test *test = bench_tests; test->name; test++) {
+        struct bench_case made = { .kind = BENCH_MICRO, .test = test->name, .rounds = rounds };
+        done = done && add_case(plan, made, 1);
+    }
+    return done;
+}
+
+bool bench_cases_add(struct bench_plan *plan, const struct bench_options *options)
+{
+    unsigned otherwise = options->quick || options->demo ? 3 : 5;
+    unsigned rounds = options->rounds ? (unsigned) options->rounds : otherwise;
+    unsigned few = rounds < 3 ? rounds : 3;
+    const struct bench_numbers *given = &options->connections;
+    plan->cases = calloc(BENCH_MAX_CASES, sizeof *plan->cases);
+    bool done = plan->cases != NULL;
+    if (options->kinds[BENCH_ECHO])
+        done = done && add_echo(plan, options, rounds);
+    if (options->demo) {
+        struct bench_case large = { .kind = BENCH_ECHO, .size = 16384, .pipeline = 16, .rounds = rounds };
+        return done && add_row(plan, large, pick(given, &only_some), 1);
+    }
+    if (options->kinds[BENCH_BULK]) {
+        struct bench_case made = { .kind = BENCH_BULK, .size = 65536, .pipeline = 16, .rounds = rounds };
+        done = done && add_row(plan, made, pick(given, options->quick ? &only_one : &bulk_connections), 1);
+    }
+    if (options->kinds[BENCH_CHURN]) {
+        struct bench_case made = { .kind = BENCH_CHURN, .size = 64, .pipeline = 1, .rounds = rounds };
+        done = done && add_row(plan, made, pick(given, options->quick ? &only_one : &one_and_some), 1);
+    }
+    if (options->kinds[BENCH_IDLE]) {
+        struct bench_case made = { .kind = BENCH_IDLE, .size = 64, .pipeline = 1, .rounds = few };
+        struct bench_numbers many = only_large(given);
+        done = done && add_row(plan, made, pick(&many, &idle_connections), 1);
+    }
+    if (options->kinds[BENCH_LOOPS])
+        done = done && add_loops(plan, options, rounds);
+    if (options->kinds[BENCH_MICRO])
+        done = done && add_micro(plan, rounds);
+    return done;
+}
