@@ -98,7 +98,7 @@ static pid_t start(const struct bench_host *host, const struct dowry *dowry, cha
     return pid;
 }
 
-/* The command line of a child. */
+/* The command line of a child. It points into itself: never copy it. */
 struct command {
     char texts[ARGUMENTS][64];
     char *arguments[ARGUMENTS + 1];
@@ -122,20 +122,18 @@ static void add_number(struct command *command, const char *option, size_t numbe
     add(command, digits);
 }
 
-static struct command command_for(const struct bench_errand *errand)
+static void describe_errand(struct command *command, const struct bench_errand *errand)
 {
-    struct command command = { .count = 0 };
-    add(&command, "rondo-bench");
-    add(&command, "--serve");
-    add(&command, errand->server->name);
-    add_number(&command, "--inherit", errand->service);
-    add_number(&command, "--loops", errand->loops);
-    add_number(&command, "--work", errand->work_us);
-    add_number(&command, "--spin", errand->tuning.spin_ns);
-    add_number(&command, "--receive-buffer", errand->tuning.receive_buffer);
-    add_number(&command, "--receive-buffers", errand->tuning.receive_buffers);
-    add_number(&command, "--ring-entries", errand->tuning.ring_entries);
-    return command;
+    add(command, "rondo-bench");
+    add(command, "--serve");
+    add(command, errand->server->name);
+    add_number(command, "--inherit", errand->service);
+    add_number(command, "--loops", errand->loops);
+    add_number(command, "--work", errand->work_us);
+    add_number(command, "--spin", errand->tuning.spin_ns);
+    add_number(command, "--receive-buffer", errand->tuning.receive_buffer);
+    add_number(command, "--receive-buffers", errand->tuning.receive_buffers);
+    add_number(command, "--ring-entries", errand->tuning.ring_entries);
 }
 
 /* The sockets for a server's loops, which share a port. Returns 0; -1 with errno. */
@@ -163,7 +161,8 @@ int bench_child_serve(const struct bench_host *host, const struct bench_errand *
         snprintf(error, capacity, "cannot listen on 127.0.0.1: %s", strerror(errno));
         return -1;
     }
-    struct command command = command_for(errand);
+    struct command command = { .count = 0 };
+    describe_errand(&command, errand);
     struct dowry dowry = { sockets, errand->loops, BENCH_CHILD_SOCKETS, errand->loops > 1 };
     child.pid = start(host, &dowry, command.arguments);
     int number = errno;

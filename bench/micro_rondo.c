@@ -92,6 +92,7 @@ static double run_timer(int other_core)
     if (rondo_loop_run_forever(loop) < 0)
         return fail("run_forever");
     used += bench_now() - begin;
+    free(handles);
     return (double) used / BENCH_TIMERS;
 }
 

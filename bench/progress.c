@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* How far it is. The time that is left is estimated from the steps that were done. */
+/* How far it is. The time that is left is estimated from the steps that were done. A signal that ends the program
+ * takes the bar off the terminal first; the children end with their parent. */
 #include "progress.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,10 +13,27 @@
 
 enum { WIDTH = 28 };
 
+static void on_end(int signal)
+{
+    ssize_t written = write(STDERR_FILENO, "\r\033[K", 4);
+    (void) written;
+    raise(signal); /* by its default now: SA_RESETHAND; it comes when this function has returned */
+}
+
+static void clear_when_ended(void)
+{
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+    struct sigaction action = { .sa_handler = on_end, .sa_flags = (int) SA_RESETHAND };
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &action, NULL);
+}
+
 void bench_progress_begin(struct bench_progress *progress, size_t total)
 {
     *progress = (struct bench_progress){ .total = total, .begin = bench_now() };
     progress->terminal = isatty(STDERR_FILENO) == 1;
+    if (progress->terminal)
+        clear_when_ended();
 }
 
 static size_t terminal_width(void)

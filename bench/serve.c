@@ -90,7 +90,7 @@ static const struct bench_server *find_server(const struct bench_options *option
     if (!server)
         fprintf(stderr, "rondo-bench: there is no server called '%s'; --list shows them\n", options->serve);
     else if (more && server->only_echo)
-        fprintf(stderr, "rondo-bench: %s can do nothing but echo, on one loop\n", server->name);
+        fprintf(stderr, "rondo-bench: --serve %s: it can do nothing but echo, on one loop\n", server->name);
     else
         return server;
     return NULL;
