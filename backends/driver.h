@@ -117,6 +117,7 @@ struct rondo_driver_config {
 struct rondo_driver {
     const struct rondo_driver_ops *ops;
     struct rondo_core *core; /* whose queue local completions go to */
+    uint64_t completions;    /* nodes that waits have appended so far */
     size_t active;           /* ops that are not idle: close needs 0 */
     bool is_quiet; /* nothing is watched or in flight: a wait that does not block would find nothing */
 };

@@ -35,6 +35,7 @@ struct rondo_poller {
     int watched; /* descriptors: so many events can come at once */
     int descriptor;
     bool has_pwait2;
+    bool has_copies; /* the program shares descriptors with a child, or has others for the same */
     struct rondo_wake wake;
 };
 
@@ -122,6 +123,11 @@ static int epoll_change(struct rondo_poller *self, rondo_socket sock, uint64_t c
     if (verb == EPOLL_CTL_MOD && errno == ENOENT &&
         epoll_ctl(self->descriptor, EPOLL_CTL_ADD, sock, &event) == 0)
         return 0; /* closed and opened again behind our back */
+    if (verb == EPOLL_CTL_ADD && errno == EEXIST &&
+        epoll_ctl(self->descriptor, EPOLL_CTL_MOD, sock, &event) == 0) {
+        self->watched++; /* closed, and back as a copy of a copy of its own */
+        return 0;
+    }
     return rondo_fail(rondo_error_from_system(errno), NULL);
 }
 
@@ -152,11 +158,19 @@ static void grow_events(struct rondo_poller *self)
     self->capacity = capacity;
 }
 
-/* Without a descriptor for another set this one stays, and the next wait tries again. */
-static void exorcise(struct rondo_poller *self)
+/* Closing a descriptor removes it, unless there is a copy: a call is saved until the first copy has shown. */
+static void epoll_forget(struct rondo_poller *self, rondo_socket sock, unsigned from)
 {
-    if (open_set(self) == 0)
-        rondo_reactor_register_again(self->reactor);
+    if (self->has_copies)
+        epoll_change(self, sock, 0, from, 0);
+    else
+        self->watched--;
+}
+
+static int epoll_renew(struct rondo_poller *self)
+{
+    self->has_copies = true;
+    return open_set(self);
 }
 
 static int epoll_poll(struct rondo_poller *self, rondo_ns timeout)
@@ -166,17 +180,15 @@ static int epoll_poll(struct rondo_poller *self, rondo_ns timeout)
     int count = wait_once(self, timeout);
     if (count < 0)
         return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "epoll_wait failed");
+    struct rondo_reactor *reactor = self->reactor;
     const struct epoll_event *end = self->events + count;
-    bool is_haunted = false;
     for (const struct epoll_event *event = self->events; event < end; event++) {
         unsigned sides = event->events & ~(uint32_t) BOTH_SIDES ? BOTH_SIDES : event->events;
         if (event->data.u64 == WAKE_COOKIE)
             rondo_wake_drain(&self->wake);
         else
-            is_haunted |= !rondo_reactor_notify(self->reactor, event->data.u64, sides);
+            rondo_reactor_notify(reactor, event->data.u64, sides);
     }
-    if (is_haunted)
-        exorcise(self);
     return 0;
 }
 
@@ -196,7 +208,9 @@ static const struct rondo_poller_ops epoll_poller = {
     .open = epoll_open,
     .close = epoll_close,
     .change = epoll_change,
+    .forget = epoll_forget,
     .wait = epoll_poll,
+    .renew = epoll_renew,
     .wake = epoll_wake,
     .describe = epoll_describe,
 };

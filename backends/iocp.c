@@ -220,11 +220,13 @@ static void rondo_iocp_take_packets(struct rondo_iocp *iocp, const OVERLAPPED_EN
                                     struct rondo_ready_list *completed)
 {
     for (ULONG i = 0; i < count; i++) {
-        if (packets[i].lpCompletionKey == RONDO_IOCP_KEY_WAKE)
+        if (packets[i].lpCompletionKey == RONDO_IOCP_KEY_WAKE) {
             atomic_store(&iocp->woken, false);
-        else
-            rondo_iocp_reap(rondo_container(packets[i].lpOverlapped, struct rondo_iocp_request, overlapped),
-                            packets[i].dwNumberOfBytesTransferred, completed);
+            continue;
+        }
+        iocp->driver.completions++;
+        rondo_iocp_reap(rondo_container(packets[i].lpOverlapped, struct rondo_iocp_request, overlapped),
+                        packets[i].dwNumberOfBytesTransferred, completed);
     }
 }
 

@@ -22,19 +22,23 @@ struct rondo_poller_ops {
      * back is no error; adding one that cannot be polled is RONDO_EPERM. */
     int (*change)(struct rondo_poller *poller, rondo_socket sock, uint64_t cookie, unsigned from,
                   unsigned to);
+    /* @sock, registered with @from, is about to be closed: as a change to 0, but where closing removes it nothing need
+     * be done. Its cookie is not used again. NULL: a change it is. */
+    void (*forget)(struct rondo_poller *poller, rondo_socket sock, unsigned from);
     /* Wait as the driver's wait does, and call rondo_reactor_notify for each descriptor that is ready.
      * Hang-up and error count as both sides. */
     int (*wait)(struct rondo_poller *poller, rondo_ns timeout);
+    /* Begin anew with nothing registered: there was an event of a cookie that is not used any more, so something keeps open
+     * and watched what was closed here, a child's copy of the descriptor. Everything is registered again after it. NULL
+     * where that cannot be. */
+    int (*renew)(struct rondo_poller *poller);
     /* Any thread, async-signal-safe. */
     void (*wake)(struct rondo_poller *poller);
     /* What it found on this machine; static or borrowed from the poller. */
     const char *(*describe)(struct rondo_poller *poller);
 };
 
-/* @sides of the descriptor registered with @cookie are ready. False: nothing is registered under it; the descriptor was
- * closed, but something else keeps what it stood for open and watched. */
-bool rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides);
-/* Register everything again, with a poller that has forgotten all of it. */
-void rondo_reactor_register_again(struct rondo_reactor *reactor);
+/* @sides of the descriptor registered with @cookie are ready. */
+void rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides);
 
 #endif

@@ -77,6 +77,19 @@ static void mark_dirty(struct rondo_reactor *reactor, struct rondo_reactor_entry
     reactor->changes[reactor->change_count++] = (rondo_socket) (entry - reactor->entries);
 }
 
+/* Nobody is there to hear of what @side reports. */
+static rondo_cold void drop_interest(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry,
+                                     int side)
+{
+    entry->spurious |= (uint8_t) (side == RONDO_READING ? RONDO_POLL_READ : RONDO_POLL_WRITE);
+    mark_dirty(reactor, entry);
+}
+
+void rondo_reactor_rest(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    drop_interest(reactor, &reactor->entries[op->socket], rondo_reactor_side_of(op));
+}
+
 static unsigned wanted_sides(const struct rondo_reactor_entry *entry)
 {
     const struct rondo_op *reading = entry->ops[RONDO_READING];
@@ -250,6 +263,17 @@ static void purge(struct rondo_reactor *reactor, struct rondo_reactor_entry *ent
     count_registered(reactor, entry, 0);
 }
 
+/* As purge, for a descriptor that is closed in the same breath. */
+static void forget_registered(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry)
+{
+    if (reactor->poller_ops->forget)
+        reactor->poller_ops->forget(reactor->poller, (rondo_socket) (entry - reactor->entries),
+                                    entry->registered);
+    else
+        purge(reactor, entry);
+    count_registered(reactor, entry, 0);
+}
+
 /* The first op on an entry, which is the program's or was: is what is registered there the same descriptor? */
 static void identify(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry,
                      const struct rondo_op *op)
@@ -311,7 +335,8 @@ void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
     struct rondo_reactor_entry *entry = entry_at(reactor, sock);
     if (entry) {
         assert(!entry->ops[RONDO_READING] && !entry->ops[RONDO_WRITING]);
-        purge(reactor, entry); /* before the close: a copy of the descriptor elsewhere would keep it alive */
+        if (entry->registered)
+            forget_registered(reactor, entry);
         entry->spurious = 0;
         entry->is_borrowed = false;
         entry->generation = next_generation(entry);
@@ -321,28 +346,25 @@ void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
 
 /* --- waiting -------------------------------------------------------------------------------------- */
 
-/* Nobody is there to hear of it now: the interest goes. */
-static rondo_cold void note_spurious(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry,
-                                     int side)
-{
-    entry->spurious |= (uint8_t) (side == RONDO_READING ? RONDO_POLL_READ : RONDO_POLL_WRITE);
-    mark_dirty(reactor, entry);
-}
-
 static inline void notify_side(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry, int side)
 {
     struct rondo_op *op = entry->ops[side];
-    if (!op || op->paused) {
-        note_spurious(reactor, entry, side);
+    if (!op) {
+        drop_interest(reactor, entry, side);
     } else if (!op->flags) {
         op->flags = IS_QUEUED;
+        reactor->driver.completions++;
         rondo_ready_list_append(reactor->completed, &op->ready);
     }
 }
 
 static rondo_cold void notify_slowly(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry,
-                                     unsigned sides)
+                                     uint64_t cookie, unsigned sides)
 {
+    if (entry->generation != (uint32_t) (cookie >> 32)) {
+        reactor->is_haunted = true;
+        return;
+    }
     sides &= entry->registered; /* a hang-up is told of both */
     if (sides & RONDO_POLL_READ)
         notify_side(reactor, entry, RONDO_READING);
@@ -350,19 +372,16 @@ static rondo_cold void notify_slowly(struct rondo_reactor *reactor, struct rondo
         notify_side(reactor, entry, RONDO_WRITING);
 }
 
-bool rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides)
+void rondo_reactor_notify(struct rondo_reactor *reactor, uint64_t cookie, unsigned sides)
 {
     struct rondo_reactor_entry *entry = &reactor->entries[(uint32_t) cookie];
-    if (entry->generation != (uint32_t) (cookie >> 32))
-        return false;
-    if (sides == RONDO_POLL_READ)
+    if (entry->generation == (uint32_t) (cookie >> 32) && sides == RONDO_POLL_READ)
         notify_side(reactor, entry, RONDO_READING);
     else
-        notify_slowly(reactor, entry, sides);
-    return true;
+        notify_slowly(reactor, entry, cookie, sides);
 }
 
-void rondo_reactor_register_again(struct rondo_reactor *reactor)
+static void register_again(struct rondo_reactor *reactor)
 {
     for (size_t i = 0; i < reactor->entry_count; i++) {
         struct rondo_reactor_entry *entry = &reactor->entries[i];
@@ -374,6 +393,14 @@ void rondo_reactor_register_again(struct rondo_reactor *reactor)
     }
 }
 
+/* Where there is no descriptor for another set the old one stays, and the next wait tries again. */
+static void exorcise(struct rondo_reactor *reactor)
+{
+    reactor->is_haunted = false;
+    if (reactor->poller_ops->renew && reactor->poller_ops->renew(reactor->poller) == 0)
+        register_again(reactor);
+}
+
 int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct rondo_ready_list *completed)
 {
     struct rondo_reactor *reactor = rondo_reactor_of(driver);
@@ -383,7 +410,10 @@ int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct ron
             timeout = 0; /* a registration has failed */
     }
     reactor->completed = completed;
-    return reactor->poller_ops->wait(reactor->poller, timeout);
+    int rc = reactor->poller_ops->wait(reactor->poller, timeout);
+    if (reactor->is_haunted)
+        exorcise(reactor);
+    return rc;
 }
 
 void rondo_reactor_wake(struct rondo_driver *driver)

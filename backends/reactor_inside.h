@@ -31,6 +31,7 @@ struct rondo_reactor {
     size_t change_capacity;
     struct rondo_ready_list *completed; /* of the wait that goes on */
     size_t registered_count;            /* descriptors that the poller watches */
+    bool is_haunted;                    /* the poller has told of a descriptor that was closed */
     size_t scratch_size;
     unsigned char *scratch;
     void *scratch_block;
@@ -42,6 +43,9 @@ static inline struct rondo_reactor *rondo_reactor_of(struct rondo_driver *driver
 }
 
 /* --- reactor.c ------------------------------------------------------------------------------------- */
+
+/* The side of @op, which is paused, has reported: the interest goes until somebody wants it again. */
+void rondo_reactor_rest(struct rondo_reactor *reactor, struct rondo_op *op);
 
 /* The last completion. The op is its owner's again when complete is called. */
 void rondo_reactor_retire(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t result);

@@ -145,13 +145,15 @@ static void do_watch(struct rondo_reactor *reactor, struct rondo_op *op)
     deliver(op, 0);
 }
 
-/* The run function of a kind: nothing but the kind's own, unless a callback of this pass has paused it. */
+/* The run function of a kind: nothing but the kind's own, unless it is paused. */
 #define RUN(name, act)                                                       \
     static void name(struct rondo_ready *node, struct rondo_core *core)      \
     {                                                                        \
         struct rondo_op *op = rondo_container(node, struct rondo_op, ready); \
         op->flags = 0;                                                       \
-        if (!op->paused)                                                     \
+        if (op->paused)                                                      \
+            rondo_reactor_rest(rondo_reactor_of(core->driver), op);          \
+        else                                                                 \
             act(rondo_reactor_of(core->driver), op);                         \
     }
 RUN(run_recv, do_recv)

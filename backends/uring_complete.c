@@ -292,6 +292,7 @@ static void reap_op(struct rondo_uring *uring, const struct io_uring_cqe *entry,
     node->name = entry->user_data;
     node->result = entry->res;
     node->flags = entry->flags;
+    uring->driver.completions++;
     rondo_ready_list_append(completed, &node->ready);
 }
 

@@ -339,6 +339,7 @@ static void prepare_pending(struct rondo_uring *uring, struct rondo_ready_list *
         if (op->state == RONDO_OP_CANCELLING) {
             uring->slots[op->slot].place = RONDO_URING_ENDING;
             op->ready.run = run_cancelled;
+            uring->driver.completions++;
             rondo_ready_list_append(completed, &op->ready);
         } else if (op->paused) {
             uring->slots[op->slot].place = RONDO_URING_PARKED;

@@ -116,14 +116,6 @@ void rondo_run_batch(rondo_loop *loop)
         keep_rest(loop);
 }
 
-/* What completed goes behind the mail of other threads, and before the timers. */
-static void queue_completed(rondo_loop *loop, struct rondo_ready_list *completed)
-{
-    for (struct rondo_ready *node = completed->head; node; node = node->next)
-        loop->metrics.completions++;
-    rondo_ready_list_splice(&loop->core.queue, completed);
-}
-
 int rondo_loop_pass(rondo_loop *loop)
 {
     struct rondo_driver *driver = loop->core.driver;
@@ -138,8 +130,8 @@ int rondo_loop_pass(rondo_loop *loop)
         rc = driver->ops->wait(driver, 0, &completed);
     if (rondo_inbox_has_mail(&loop->inbox))
         rondo_loop_take_mail(loop);
-    if (completed.head)
-        queue_completed(loop, &completed);
+    loop->metrics.completions = driver->completions;
+    rondo_ready_list_splice(&loop->core.queue, &completed); /* behind the mail, before the timers */
     if (loop->timers.count)
         rondo_timers_expire(loop);
     if (rc < 0)

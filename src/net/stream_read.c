@@ -155,21 +155,27 @@ static size_t deliver_round(struct rondo_stream *stream, const unsigned char *da
     return n;
 }
 
-static rondo_cold void data_received_failed(struct rondo_stream *stream)
+static struct rondo_stream *stream_of_recv(struct rondo_op *op)
 {
+    return rondo_container(op, struct rondo_stream, recv);
+}
+
+static rondo_cold void data_received_failed(struct rondo_op *recv)
+{
+    struct rondo_stream *stream = stream_of_recv(recv);
     if (stream->base.loop->core.driver->ops->is_proactor)
         rondo_transport_callback_failed(&stream->base, "Exception in callback protocol.data_received()");
     else
         end_failed(stream, "Fatal error: protocol.data_received() call failed.");
 }
 
-static inline void deliver_plain(struct rondo_stream *stream, const unsigned char *data, size_t length)
+/* It is the op that goes around here: the hot path has that in hand. */
+static inline void deliver_plain(struct rondo_op *recv, const void *data, size_t length)
 {
-    rondo_loop *loop = stream->base.loop;
-    rondo_protocol *protocol = stream->base.protocol;
+    rondo_protocol *protocol = stream_of_recv(recv)->base.protocol;
     protocol->ops->data_received(protocol, data, length);
-    if (loop->raised)
-        data_received_failed(stream);
+    if (stream_of_recv(recv)->base.loop->raised)
+        data_received_failed(recv);
 }
 
 /* Returns how many bytes the protocol has seen: fewer than @length where it paused, closed or failed in between. */
@@ -179,7 +185,7 @@ static size_t deliver(struct rondo_stream *stream, const unsigned char *data, si
     while (seen < length && may_deliver(stream)) {
         if (!is_buffered(stream)) {
             if (stream->base.protocol->ops->data_received)
-                deliver_plain(stream, data + seen, length - seen);
+                deliver_plain(&stream->recv, data + seen, length - seen);
             return length;
         }
         size_t n = deliver_round(stream, data + seen, length - seen);
@@ -277,14 +283,17 @@ static void run_held(struct rondo_ready *node, struct rondo_core *core)
 
 static void *lend_buffer(struct rondo_op *op, size_t *ret_length)
 {
-    struct rondo_stream *stream = rondo_container(op, struct rondo_stream, recv);
+    struct rondo_stream *stream = stream_of_recv(op);
     void *buffer = ask_buffer(stream, 0, ret_length);
     stream->gave_buffer = buffer != NULL;
     return buffer;
 }
 
-static rondo_cold void receive_slowly(struct rondo_stream *stream, const unsigned char *data, size_t length)
+static rondo_cold void receive_slowly(struct rondo_op *recv)
 {
+    struct rondo_stream *stream = stream_of_recv(recv);
+    const unsigned char *data = recv->data;
+    size_t length = (size_t) recv->result;
     size_t seen = 0;
     if (stream->gave_buffer) {
         stream->gave_buffer = false;
@@ -323,23 +332,23 @@ static void hear_end(struct rondo_stream *stream, int end)
     }
 }
 
-static rondo_cold void receive_end(struct rondo_stream *stream, int end)
+static rondo_cold void receive_end(struct rondo_op *recv)
 {
-    if (end != RONDO_ECANCELLED)
-        hear_end(stream, end);
-    if (!rondo_op_is_active(&stream->recv))
+    struct rondo_stream *stream = stream_of_recv(recv);
+    if (recv->result != RONDO_ECANCELLED)
+        hear_end(stream, (int) recv->result);
+    if (!rondo_op_is_active(recv))
         rondo_stream_op_idle(stream);
 }
 
 static void on_recv(struct rondo_op *op)
 {
-    struct rondo_stream *stream = rondo_container(op, struct rondo_stream, recv);
     if (op->result <= 0)
-        receive_end(stream, (int) op->result);
-    else if (stream->reads_plainly)
-        deliver_plain(stream, op->data, (size_t) op->result);
+        receive_end(op);
+    else if (stream_of_recv(op)->reads_plainly)
+        deliver_plain(op, op->data, (size_t) op->result);
     else
-        receive_slowly(stream, op->data, (size_t) op->result);
+        receive_slowly(op);
 }
 
 void rondo_stream_read_init(struct rondo_stream *stream)

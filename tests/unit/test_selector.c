@@ -240,6 +240,68 @@ START_TEST(test_number_used_again)
 }
 END_TEST
 
+/* What was closed keeps nobody awake, though a copy of it has something to read, the first time and later. */
+START_TEST(test_copy_of_what_was_closed)
+{
+    struct watch reading, other;
+    int others[2];
+    start();
+    make_pair(others);
+    submit(&other, RONDO_OP_RECV, others[0]);
+    for (unsigned round = 1; round <= 3; round++) {
+        int pair[2];
+        make_pair(pair);
+        int copy = dup(pair[0]);
+        submit(&reading, RONDO_OP_RECV, pair[0]);
+        pass(0);
+        cancel(&reading);
+        pass(0);
+        driver->ops->close_socket(driver, pair[0]);
+        ck_assert_int_eq(send(pair[1], "old", 3, 0), 3);
+        pass(0); /* it may show once */
+        rondo_ns began = support_now();
+        ck_assert_uint_eq(pass(RONDO_MS(20)), 0);
+        ck_assert_int_ge(support_now() - began, RONDO_MS(20));
+        ck_assert_int_eq(send(others[1], "new", 3, 0), 3);
+        ck_assert_uint_eq(pass(RONDO_S(5)), 1);
+        ck_assert_uint_eq(other.completions, round);
+        close(copy);
+        close(pair[1]);
+    }
+    cancel(&other);
+    pass(0);
+    close_pair(others);
+    finish();
+}
+END_TEST
+
+/* The same file comes back under the number that was closed. */
+START_TEST(test_number_used_again_by_a_copy)
+{
+    struct watch reading;
+    int pair[2];
+    start();
+    make_pair(pair);
+    int copy = dup(pair[0]);
+    submit(&reading, RONDO_OP_RECV, pair[0]);
+    pass(0);
+    cancel(&reading);
+    pass(0);
+    driver->ops->close_socket(driver, pair[0]);
+    ck_assert_int_eq(dup2(copy, pair[0]), pair[0]);
+    submit(&reading, RONDO_OP_RECV, pair[0]);
+    ck_assert_int_eq(send(pair[1], "news", 5, 0), 5);
+    pass(RONDO_S(5));
+    ck_assert_uint_eq(reading.completions, 1);
+    ck_assert_str_eq(reading.text, "news");
+    cancel(&reading);
+    pass(0);
+    close(copy);
+    close_pair(pair);
+    finish();
+}
+END_TEST
+
 /* FDW-13: what is always ready cannot be watched, and says so. */
 START_TEST(test_not_pollable)
 {
@@ -583,6 +645,8 @@ static void add_cases(Suite *suite)
     tcase_add_test(interest, test_reader_first);
     tcase_add_test(interest, test_closed_behind_our_back);
     tcase_add_test(interest, test_number_used_again);
+    tcase_add_test(interest, test_copy_of_what_was_closed);
+    tcase_add_test(interest, test_number_used_again_by_a_copy);
     tcase_add_test(interest, test_not_pollable);
     tcase_add_test(interest, test_character_device);
     tcase_add_test(interest, test_end_with_unread_data);
