@@ -23,6 +23,7 @@ struct rondo_protocol {
 
 /* What differs between kinds of transports. Those of one direction leave the other's functions NULL. */
 struct rondo_transport_type {
+    size_t size; /* of the kind's own structure, which begins with the transport */
     int (*write)(rondo_transport *transport, const rondo_bytes *pieces, size_t count);
     int (*write_eof)(rondo_transport *transport);
     void (*close)(rondo_transport *transport);
@@ -48,14 +49,14 @@ struct rondo_transport {
     bool is_read_paused;
     bool is_write_paused; /* pause_writing was called */
     bool has_eof;         /* write_eof was called */
-    unsigned char
-        *peer; /* the peer's address as it was at the start: its length, then its bytes; may be NULL */
+    uint8_t peer_length;  /* of the peer's address as it was at the start; 0: none */
+    uint8_t peer_kept;    /* how many bytes of it lie behind the kind's structure; the others are 0 */
 };
 
-void rondo_transport_init(rondo_transport *transport, const struct rondo_transport_type *type,
-                          rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol);
-/* Remember the peer; @peer may be NULL or empty: it is asked of the socket. Not having one is no failure. */
-void rondo_transport_note_peer(rondo_transport *transport, const rondo_address *peer);
+/* A transport of @type, zeroed but for its base, in the loop's list; takes over the reference to @protocol. @peer may be
+ * NULL or empty: it is asked of the socket, and not having one is no failure. NULL: RONDO_ENOMEM, and nothing was taken. */
+rondo_transport *rondo_transport_new(const struct rondo_transport_type *type, rondo_loop *loop,
+                                     rondo_socket sock, rondo_protocol *protocol, const rondo_address *peer);
 /* Flow control: call pause_writing or resume_writing where the buffered size asks for it. */
 void rondo_transport_maybe_pause(rondo_transport *transport);
 void rondo_transport_maybe_resume(rondo_transport *transport);

@@ -153,6 +153,7 @@ static void stream_abort(rondo_transport *transport, int error)
 /* --- the beginning ------------------------------------------------------------------------------------ */
 
 static const struct rondo_transport_type stream_type = {
+    .size = sizeof(struct rondo_stream),
     .write = rondo_stream_write,
     .write_eof = rondo_stream_write_eof,
     .close = stream_close,
@@ -193,20 +194,28 @@ struct waiter_node {
     rondo_future *future;
 };
 
+static void drop_waiter(rondo_loop *loop, struct waiter_node *self)
+{
+    if (self)
+        rondo_future_unref(self->future);
+    rondo_release(&loop->allocator, self);
+}
+
 static void run_waiter(struct rondo_ready *node, struct rondo_core *core)
 {
     struct waiter_node *self = rondo_container(node, struct waiter_node, ready);
     if (!rondo_future_done(self->future))
         rondo_future_set_result(self->future, NULL);
-    rondo_future_unref(self->future);
-    rondo_release(&rondo_loop_of(core)->allocator, self);
+    drop_waiter(rondo_loop_of(core), self);
 }
 
 static struct waiter_node *make_waiter(rondo_loop *loop, rondo_future *future)
 {
     struct waiter_node *self = rondo_allocate(&loop->allocator, sizeof(*self));
-    if (!self)
+    if (!self) {
+        rondo_fail(RONDO_ENOMEM, NULL);
         return NULL;
+    }
     self->ready.run = run_waiter;
     self->future = rondo_future_ref(future);
     return self;
@@ -215,16 +224,15 @@ static struct waiter_node *make_waiter(rondo_loop *loop, rondo_future *future)
 rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,
                                   rondo_server *server, const rondo_address *peer, rondo_future *waiter)
 {
-    struct rondo_stream *stream = rondo_allocate_zeroed(&loop->allocator, sizeof(*stream));
-    struct waiter_node *waiter_node = stream && waiter ? make_waiter(loop, waiter) : NULL;
-    if (!stream || (waiter && !waiter_node)) {
-        rondo_release(&loop->allocator, stream);
-        rondo_fail(RONDO_ENOMEM, NULL);
+    struct waiter_node *waiter_node = waiter ? make_waiter(loop, waiter) : NULL;
+    if (waiter && !waiter_node)
+        return NULL;
+    rondo_transport *base = rondo_transport_new(&stream_type, loop, sock, protocol, peer);
+    if (!base) {
+        drop_waiter(loop, waiter_node);
         return NULL;
     }
-    rondo_transport *base = &stream->base;
-    rondo_transport_init(base, &stream_type, loop, sock, protocol);
-    rondo_transport_note_peer(base, peer);
+    struct rondo_stream *stream = rondo_stream_of(base);
     base->server = server;
     if (server)
         rondo_server_attach(server);

@@ -6,9 +6,35 @@
 
 #define HIGH_MARK ((size_t) 64 * 1024)
 
-void rondo_transport_init(rondo_transport *transport, const struct rondo_transport_type *type,
-                          rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol)
+static void *place_of_peer(const rondo_transport *transport)
 {
+    return (char *) (uintptr_t) transport + transport->type->size;
+}
+
+/* How many bytes of an address have to be kept: those of an IPv4 one end with eight zeros. */
+static size_t count_kept(const rondo_address *address)
+{
+    size_t count = address->length;
+    while (count && !address->storage.bytes[count - 1])
+        count--;
+    return count;
+}
+
+rondo_transport *rondo_transport_new(const struct rondo_transport_type *type, rondo_loop *loop,
+                                     rondo_socket sock, rondo_protocol *protocol, const rondo_address *peer)
+{
+    rondo_address asked;
+    asked.length = 0;
+    if (!peer || !peer->length) {
+        rondo_socket_peer(sock, &asked);
+        peer = &asked;
+    }
+    size_t kept = count_kept(peer);
+    rondo_transport *transport = rondo_allocate_zeroed(&loop->allocator, type->size + kept);
+    if (!transport) {
+        rondo_fail(RONDO_ENOMEM, NULL);
+        return NULL;
+    }
     transport->type = type;
     transport->loop = loop;
     transport->protocol = protocol;
@@ -16,7 +42,11 @@ void rondo_transport_init(rondo_transport *transport, const struct rondo_transpo
     transport->references = 1;
     transport->high = HIGH_MARK;
     transport->low = HIGH_MARK / 4;
+    transport->peer_length = (uint8_t) peer->length;
+    transport->peer_kept = (uint8_t) kept;
+    memcpy(place_of_peer(transport), peer->storage.bytes, kept);
     rondo_link_append(&loop->transports, &transport->link);
+    return transport;
 }
 
 rondo_transport *rondo_transport_ref(rondo_transport *transport)
@@ -34,9 +64,7 @@ void rondo_transport_unref(rondo_transport *transport)
 
 void rondo_transport_dispose(rondo_transport *transport)
 {
-    const rondo_allocator *allocator = &transport->loop->allocator;
-    rondo_release(allocator, transport->peer);
-    rondo_release(allocator, transport);
+    rondo_release(&transport->loop->allocator, transport);
 }
 
 int rondo_transport_callback_failed(rondo_transport *transport, const char *message)
@@ -246,31 +274,15 @@ rondo_loop *rondo_transport_loop(const rondo_transport *transport)
 
 /* --- get_extra_info ---------------------------------------------------------------------------------------- */
 
-void rondo_transport_note_peer(rondo_transport *transport, const rondo_address *peer)
-{
-    rondo_address asked;
-    if (!peer || !peer->length) {
-        if (rondo_socket_peer(transport->sock, &asked) < 0)
-            return;
-        peer = &asked;
-    }
-    unsigned char length = (unsigned char) peer->length;
-    transport->peer = rondo_allocate(&transport->loop->allocator, (size_t) length + 1);
-    if (!transport->peer)
-        return;
-    transport->peer[0] = length;
-    memcpy(transport->peer + 1, peer->storage.bytes, length);
-}
-
 int rondo_transport_peername(const rondo_transport *transport, rondo_address *ret_address)
 {
     if (!transport || !ret_address)
         return rondo_fail(RONDO_EINVAL, "no transport, or no place for the address given");
-    if (!transport->peer)
+    if (!transport->peer_length)
         return rondo_fail(RONDO_ENOTCONN, "the peer has no address");
     memset(ret_address, 0, sizeof *ret_address);
-    ret_address->length = transport->peer[0];
-    memcpy(ret_address->storage.bytes, transport->peer + 1, transport->peer[0]);
+    ret_address->length = transport->peer_length;
+    memcpy(ret_address->storage.bytes, place_of_peer(transport), transport->peer_kept);
     return 0;
 }
 
