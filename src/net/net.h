@@ -65,6 +65,8 @@ void rondo_transport_maybe_resume(rondo_transport *transport);
  * protocol. Returns its code, 0 for none. */
 int rondo_transport_callback_failed(rondo_transport *transport, const char *message);
 
+/* connection_lost has returned: let go of the protocol and the server, close the descriptor, and be the loop's no more. */
+void rondo_transport_leave(rondo_transport *transport);
 /* Release what the base holds; the end of every dispose. */
 void rondo_transport_dispose(rondo_transport *transport);
 

@@ -25,25 +25,6 @@ static void stream_dispose(rondo_transport *transport)
 
 /* --- the end ---------------------------------------------------------------------------------------- */
 
-static void leave_loop(struct rondo_stream *stream)
-{
-    rondo_transport *base = &stream->base;
-    rondo_loop *loop = base->loop;
-    rondo_protocol *protocol = base->protocol;
-    base->protocol = NULL;
-    if (protocol->transport == base)
-        protocol->transport = NULL;
-    rondo_protocol_unref(protocol);
-    rondo_link_remove(&base->link);
-    rondo_socket sock = base->sock;
-    base->sock = RONDO_INVALID_SOCKET;
-    loop->core.driver->ops->close_socket(loop->core.driver, sock);
-    rondo_servers_descriptor_freed(loop);
-    if (base->server)
-        rondo_server_detach(base->server);
-    base->server = NULL;
-}
-
 static void lose(struct rondo_stream *stream)
 {
     stream->end = RONDO_STREAM_LOST;
@@ -52,7 +33,7 @@ static void lose(struct rondo_stream *stream)
         ops->connection_lost(stream->base.protocol, stream->error);
         rondo_transport_callback_failed(&stream->base, "Exception in protocol.connection_lost()");
     }
-    leave_loop(stream);
+    rondo_transport_leave(&stream->base);
     stream->event.run = run_grace;
     rondo_loop_queue(stream->base.loop, &stream->event);
 }

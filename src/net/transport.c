@@ -67,6 +67,24 @@ void rondo_transport_dispose(rondo_transport *transport)
     rondo_release(&transport->loop->allocator, transport);
 }
 
+void rondo_transport_leave(rondo_transport *transport)
+{
+    rondo_loop *loop = transport->loop;
+    rondo_protocol *protocol = transport->protocol;
+    transport->protocol = NULL;
+    if (protocol->transport == transport)
+        protocol->transport = NULL;
+    rondo_protocol_unref(protocol);
+    rondo_link_remove(&transport->link);
+    rondo_socket sock = transport->sock;
+    transport->sock = RONDO_INVALID_SOCKET;
+    loop->core.driver->ops->close_socket(loop->core.driver, sock);
+    rondo_servers_descriptor_freed(loop);
+    if (transport->server)
+        rondo_server_detach(transport->server);
+    transport->server = NULL;
+}
+
 int rondo_transport_callback_failed(rondo_transport *transport, const char *message)
 {
     const char *error_message;
