@@ -3,20 +3,13 @@
  * behind it, begin on a multiple of four entries: one cache line. */
 #include "heap.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
 #include "memory.h"
+#include "sort.h"
 
 #define LINE 64u
-
-static inline bool is_before(const struct rondo_heap_entry *a, const struct rondo_heap_entry *b)
-{
-    if (a->when != b->when)
-        return a->when < b->when;
-    return (int32_t) (a->order - b->order) < 0;
-}
 
 static inline size_t parent_of(size_t index)
 {
@@ -31,7 +24,7 @@ static inline size_t first_child_of(size_t index)
 static void sift_up(struct rondo_heap *heap, size_t index, struct rondo_heap_entry entry)
 {
     struct rondo_heap_entry *entries = heap->entries;
-    while (index > RONDO_HEAP_ROOT && is_before(&entry, &entries[parent_of(index)])) {
+    while (index > RONDO_HEAP_ROOT && rondo_heap_entry_is_before(&entry, &entries[parent_of(index)])) {
         entries[index] = entries[parent_of(index)];
         index = parent_of(index);
     }
@@ -46,9 +39,9 @@ static void sift_down(struct rondo_heap *heap, size_t index, struct rondo_heap_e
         size_t last = child + 4 < end ? child + 4 : end;
         size_t least = child;
         for (size_t i = child + 1; i < last; i++)
-            if (is_before(&entries[i], &entries[least]))
+            if (rondo_heap_entry_is_before(&entries[i], &entries[least]))
                 least = i;
-        if (!is_before(&entries[least], &entry))
+        if (!rondo_heap_entry_is_before(&entries[least], &entry))
             break;
         entries[index] = entries[least];
         index = least;
@@ -56,19 +49,20 @@ static void sift_down(struct rondo_heap *heap, size_t index, struct rondo_heap_e
     entries[index] = entry;
 }
 
+/* A block that is given more room seldom moves within its line, however far it moves as a whole. */
 static int grow(struct rondo_heap *heap, const rondo_allocator *allocator)
 {
     size_t capacity = heap->capacity ? heap->capacity * 2 : 61;
-    void *block = rondo_allocate(allocator, (capacity + RONDO_HEAP_ROOT) * sizeof(*heap->entries) + LINE);
+    size_t old = heap->block ? (size_t) ((char *) heap->entries - (char *) heap->block) : 0;
+    char *block = rondo_reallocate(allocator, heap->block,
+                                   (capacity + RONDO_HEAP_ROOT) * sizeof(*heap->entries) + LINE);
     if (!block)
         return rondo_fail(RONDO_ENOMEM, NULL);
-    uintptr_t aligned = ((uintptr_t) block + LINE - 1) & ~(uintptr_t) (LINE - 1);
-    struct rondo_heap_entry *entries = (struct rondo_heap_entry *) aligned;
-    if (heap->count)
-        memcpy(&entries[RONDO_HEAP_ROOT], &heap->entries[RONDO_HEAP_ROOT], heap->count * sizeof(*entries));
-    rondo_release(allocator, heap->block);
+    size_t skip = (LINE - (uintptr_t) block % LINE) % LINE;
+    if (skip != old && heap->count)
+        memmove(block + skip, block + old, (heap->count + RONDO_HEAP_ROOT) * sizeof(*heap->entries));
     heap->block = block;
-    heap->entries = entries;
+    heap->entries = (struct rondo_heap_entry *) (void *) (block + skip);
     heap->capacity = capacity;
     return 0;
 }
@@ -114,13 +108,6 @@ void rondo_heap_sweep(struct rondo_heap *heap,
     rebuild(heap, kept);
 }
 
-static int compare(const void *left, const void *right)
-{
-    const struct rondo_heap_entry *a = left;
-    const struct rondo_heap_entry *b = right;
-    return is_before(a, b) ? -1 : is_before(b, a);
-}
-
 /* Move what is due behind the rest; returns where it begins. */
 static size_t part_due(struct rondo_heap *heap, rondo_ns now)
 {
@@ -158,9 +145,22 @@ struct rondo_heap_entry *rondo_heap_take_due(struct rondo_heap *heap, rondo_ns n
         due++;
     }
     rebuild(heap, live);
-    qsort(&entries[live], due - live, sizeof(*entries), compare);
+    rondo_sort_entries(&entries[live], due - live);
     *ret_count = due - live;
     return &entries[live];
+}
+
+void *rondo_heap_leave_block(struct rondo_heap *heap, const rondo_allocator *allocator)
+{
+    struct rondo_heap next = { .capacity = heap->count };
+    if (grow(&next, allocator) < 0)
+        return NULL;
+    memcpy(&next.entries[RONDO_HEAP_ROOT], &heap->entries[RONDO_HEAP_ROOT],
+           heap->count * sizeof(*heap->entries));
+    void *block = heap->block;
+    next.count = heap->count;
+    *heap = next;
+    return block;
 }
 
 void rondo_heap_free(struct rondo_heap *heap, const rondo_allocator *allocator)

@@ -24,6 +24,14 @@ struct rondo_heap {
 
 #define RONDO_HEAP_ROOT 3u
 
+static inline bool rondo_heap_entry_is_before(const struct rondo_heap_entry *a,
+                                              const struct rondo_heap_entry *b)
+{
+    if (a->when != b->when)
+        return a->when < b->when;
+    return (int32_t) (a->order - b->order) < 0;
+}
+
 /* Returns 0 or RONDO_ENOMEM: nothing was added. */
 int rondo_heap_push(struct rondo_heap *heap, const rondo_allocator *allocator, struct rondo_heap_entry entry);
 /* Remove the head. */
@@ -35,10 +43,12 @@ void rondo_heap_sweep(struct rondo_heap *heap,
                       bool (*is_live)(void *context, const struct rondo_heap_entry *entry), void *context);
 /* Take every entry that is due at @now out of the heap and hand it to @settle, which may give it a later key or say false: it
  * is gone then. Those still due come back in order: *ret_count of them, in memory of the heap that stays as it is until the
- * next call; the others go back into the heap. */
+ * next call, or for good if the heap leaves it to the caller; the others go back into the heap. */
 struct rondo_heap_entry *rondo_heap_take_due(struct rondo_heap *heap, rondo_ns now,
                                              bool (*settle)(void *context, struct rondo_heap_entry *entry),
                                              void *context, size_t *ret_count);
+/* Go on in another block and leave the present one to the caller, who releases it. NULL: no memory, nothing changed. */
+void *rondo_heap_leave_block(struct rondo_heap *heap, const rondo_allocator *allocator);
 void rondo_heap_free(struct rondo_heap *heap, const rondo_allocator *allocator);
 
 static inline struct rondo_heap_entry *rondo_heap_head(const struct rondo_heap *heap)

@@ -245,18 +245,12 @@ rondo_ns rondo_handle_when(const rondo_handle *handle)
 int rondo_handle_rearm(rondo_handle *handle, rondo_ns when)
 {
     struct rondo_slot *slot = slot_of(handle);
-    if (!slot || slot->state != RONDO_SLOT_TIMER)
+    if (!slot || slot->state != RONDO_SLOT_TIMER || rondo_timer_is_due(handle->loop, slot))
         return rondo_fail(RONDO_EINVALIDSTATE, "the handle names no timer that is waiting");
-    rondo_loop *loop = handle->loop;
-    if (when < slot->when) { /* earlier: a new entry, and the old one is stale */
-        struct rondo_heap_entry entry = { when, loop->timer_order + 1, slot->index };
-        if (rondo_heap_push(&loop->timers, &loop->allocator, entry) < 0)
-            return RONDO_ENOMEM;
-        slot->order = ++loop->timer_order;
-    }
-    slot->when = when; /* later: the entry finds out when it reaches the head */
-    handle->when = when;
-    return 0;
+    int rc = rondo_timer_move(handle->loop, slot, when);
+    if (rc == 0)
+        handle->when = when;
+    return rc;
 }
 
 /* --- closing --------------------------------------------------------------------------------- */

@@ -146,6 +146,7 @@ int rondo_loop_free(rondo_loop *loop)
     rondo_chunk_pool_free(&loop->chunks, &allocator);
     rondo_slots_free(&loop->slots, &allocator);
     rondo_heap_free(&loop->timers, &allocator);
+    rondo_release(&allocator, loop->due.block);
     rondo_inbox_free(&loop->inbox, &allocator);
     rondo_release(&allocator, loop->fallback_reason);
     if (rondo_thread_state.set == loop)

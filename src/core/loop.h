@@ -24,6 +24,17 @@ struct rondo_coroutine_pool;
 struct rondo_flow_pool;
 struct rondo_resolver_pool;
 
+/* Many timers that a pass has found due at once: a node that runs them one after another. */
+struct rondo_due {
+    struct rondo_ready ready;
+    struct rondo_heap_entry *entries; /* in order; those that were cancelled since are stale */
+    size_t next;                      /* the first that has not run */
+    size_t count;
+    void *block; /* the memory of the entries; NULL: there are none */
+    rondo_ns now;
+    uint32_t order; /* the last that was given when they were found */
+};
+
 struct rondo_loop {
     struct rondo_core core; /* first: nodes are run with it */
 
@@ -41,6 +52,7 @@ struct rondo_loop {
     struct rondo_heap timers;
     size_t live_timers;
     uint32_t timer_order;
+    struct rondo_due due;
     rondo_allocator allocator;
     rondo_ns (*clock)(void *context);
     void *clock_context;
@@ -116,6 +128,14 @@ static inline int rondo_loop_take_raised(rondo_loop *loop, const char **ret_mess
 /* End the run at once with @code. */
 void rondo_loop_interrupt(rondo_loop *loop, int code);
 
+/* The node that runs has more to do: it comes next again, before the rest of the batch. It is the last thing that it does
+ * with the batch, and it did not append to it. */
+static inline void rondo_loop_run_again(rondo_loop *loop, struct rondo_ready *node)
+{
+    node->next = loop->batch.head;
+    loop->batch.head = node;
+}
+
 /* Hand a failure to the exception handler: @context has everything but `size`. */
 void rondo_loop_report(rondo_loop *loop, rondo_exception_context context);
 
@@ -124,9 +144,11 @@ void rondo_calls_drop(rondo_loop *loop);          /* calls.c: release every call
 void rondo_loop_take_mail(rondo_loop *loop);      /* calls.c */
 rondo_ns rondo_timers_deadline(rondo_loop *loop); /* timers.c: earliest live deadline, RONDO_FOREVER */
 void rondo_timers_expire(rondo_loop *loop);       /* timers.c: queue what is due */
-void rondo_timer_cancel(rondo_loop *loop, struct rondo_slot *slot);     /* timers.c: take it off the books */
-void rondo_slot_run(struct rondo_ready *node, struct rondo_core *core); /* calls.c */
-void rondo_run_batch(rondo_loop *loop);                                 /* pass.c */
+void rondo_timer_cancel(rondo_loop *loop, struct rondo_slot *slot); /* timers.c: take it off the books */
+bool rondo_timer_is_due(const rondo_loop *loop, const struct rondo_slot *slot); /* timers.c: found due */
+int rondo_timer_move(rondo_loop *loop, struct rondo_slot *slot, rondo_ns when); /* timers.c: one not due */
+void rondo_slot_run(struct rondo_ready *node, struct rondo_core *core);         /* calls.c */
+void rondo_run_batch(rondo_loop *loop);                                         /* pass.c */
 int rondo_loop_pass(rondo_loop *loop); /* pass.c: one turn; the code of an interrupt or of the backend */
 
 /* --- what the rooms above do when a loop closes; called by rondo_loop_close and rondo_loop_free */

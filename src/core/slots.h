@@ -13,15 +13,18 @@
 enum rondo_slot_state {
     RONDO_SLOT_FREE,
     RONDO_SLOT_QUEUED,   /* in the ready queue */
-    RONDO_SLOT_TIMER,    /* in the timer heap */
+    RONDO_SLOT_TIMER,    /* in the timer heap, or among those that a pass has found due */
     RONDO_SLOT_CANCELLED /* in the ready queue still, with its context released */
 };
 
 struct rondo_slot {
     union {
         struct rondo_ready ready; /* QUEUED, CANCELLED */
-        rondo_ns when;            /* TIMER: the deadline, which a rearm may have put off */
-        struct rondo_slot *next;  /* FREE */
+        struct {
+            rondo_ns when; /* TIMER: the deadline, which a rearm may have put off */
+            rondo_ns key;  /* that of its entry in the heap, not later */
+        };
+        struct rondo_slot *next; /* FREE */
     };
     rondo_callback *callback;
     void *context;

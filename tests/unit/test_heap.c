@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* src/base/heap.h against a plain array that is searched. */
 #include "src/base/heap.h"
+#include "src/base/sort.h"
 
 #include <string.h>
 
@@ -230,6 +231,69 @@ START_TEST(test_no_memory)
 }
 END_TEST
 
+/* --- sorting ---------------------------------------------------------------------------------- */
+
+enum { SORTED = 3000 };
+
+static struct rondo_heap_entry entries[SORTED];
+
+/* What @fill makes of each number comes out in order, and every one once. */
+static void check_sort(size_t count, rondo_ns (*fill)(uint32_t i))
+{
+    for (uint32_t i = 0; i < count; i++)
+        entries[i] = (struct rondo_heap_entry){ fill(i), UINT32_MAX - 1000 + i, i };
+    for (size_t i = count; i-- > 1;) { /* any order */
+        size_t j = pick((unsigned) i + 1);
+        struct rondo_heap_entry entry = entries[i];
+        entries[i] = entries[j];
+        entries[j] = entry;
+    }
+    rondo_sort_entries(entries, count);
+    bool seen[SORTED] = { false };
+    for (size_t i = 0; i < count; i++) {
+        ck_assert(!seen[entries[i].owner]);
+        seen[entries[i].owner] = true;
+        ck_assert_int_eq(entries[i].when, fill(entries[i].owner));
+        ck_assert(i == 0 || is_before(entries[i - 1], entries[i]));
+    }
+}
+
+static rondo_ns all_equal(uint32_t i)
+{
+    return i * 0;
+}
+
+static rondo_ns few_values(uint32_t i)
+{
+    return RONDO_MS(i % 10);
+}
+
+static rondo_ns dense(uint32_t i)
+{
+    return (rondo_ns) i / 3 - 500;
+}
+
+static rondo_ns scattered(uint32_t i)
+{
+    return (rondo_ns) (i * UINT64_C(0x9E3779B97F4A7C15));
+}
+
+static rondo_ns one_far_away(uint32_t i)
+{
+    return i == 17 ? RONDO_FOREVER : i == 18 ? INT64_MIN : (rondo_ns) (i * UINT64_C(2654435761) % 100003);
+}
+
+START_TEST(test_sort)
+{
+    rondo_ns (*const fills[])(uint32_t i) = { all_equal, few_values, dense, scattered, one_far_away };
+    const size_t counts[] = { 0, 1, 2, 24, 25, 257, SORTED };
+    state = 5;
+    for (size_t i = 0; i < sizeof fills / sizeof *fills; i++)
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+            check_sort(counts[k], fills[i]);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *tcase = support_case(suite, "heap");
@@ -238,6 +302,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, test_replace);
     tcase_add_test(tcase, test_sweep);
     tcase_add_test(tcase, test_take_due);
+    tcase_add_test(tcase, test_sort);
     tcase_add_test(tcase, test_no_memory);
 }
 
