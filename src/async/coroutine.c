@@ -150,14 +150,20 @@ static void enter(void *argument)
     rondo_flow_exit(&self->flow);
 }
 
-/* Switch to the coroutine until it gives way or ends. */
-static void resume(struct rondo_coroutine_frame *self)
+static inline void become_current(struct rondo_coroutine_frame *self)
 {
-    struct rondo_coroutine_frame *outer = rondo_coroutine_current();
     self->state = RONDO_COROUTINE_RUNNING;
     self->future.loop->callback_name = self->name;
     rondo_thread_state.coroutine = self;
+}
+
+/* Switch to the coroutine until it, or the last of those that it handed on to, gives way or ends. */
+static void resume(struct rondo_coroutine_frame *self)
+{
+    struct rondo_coroutine_frame *outer = rondo_coroutine_current();
+    become_current(self);
     rondo_flow_resume(self->future.loop, &self->flow, outer ? &outer->flow : NULL);
+    self = rondo_thread_state.coroutine;
     rondo_thread_state.coroutine = outer;
     if (self->state == RONDO_COROUTINE_ENDED)
         end(self, self->code);
@@ -194,6 +200,7 @@ static void run_step(struct rondo_ready *node, struct rondo_core *core)
 {
     (void) core;
     struct rondo_coroutine_frame *self = frame_of_node(node);
+    self->in_batch = true;
     if (self->is_destroyed) {
         rondo_future_unref(&self->future);
     } else if (!self->flow.has_stack) {
@@ -216,7 +223,38 @@ void rondo_coroutine_wake(struct rondo_ready *node, struct rondo_core *core)
         return;
     }
     take_up_cancel(self);
+    self->in_batch = false; /* the completion of a future may have called this */
     resume(self);
+}
+
+/* The coroutine whose step is next in the batch, if @self can switch to it past the loop: it does then what the loop
+ * would have done between the two steps, which is nothing but to count. */
+static struct rondo_coroutine_frame *take_next_step(struct rondo_coroutine_frame *self)
+{
+    rondo_loop *loop = self->future.loop;
+    struct rondo_ready *node = loop->batch.head;
+    if (!self->in_batch || !node || node->run != run_step || loop->interrupt || loop->debug)
+        return NULL;
+    struct rondo_coroutine_frame *next = frame_of_node(node);
+    if (next->is_destroyed || !next->flow.has_stack)
+        return NULL;
+    loop->batch.head = node->next;
+    rondo_prefetch(node->next);
+    loop->metrics.callbacks++;
+    next->in_batch = true;
+    return next;
+}
+
+static inline void switch_away(struct rondo_coroutine_frame *self)
+{
+    struct rondo_coroutine_frame *next = take_next_step(self);
+    if (!next) {
+        rondo_flow_give_way(&self->flow);
+        return;
+    }
+    take_up_cancel(next);
+    become_current(next);
+    rondo_flow_hand_on(&self->flow, &next->flow);
 }
 
 int rondo_coroutine_give_way(struct rondo_coroutine_frame *self, enum rondo_coroutine_state state)
@@ -226,7 +264,7 @@ int rondo_coroutine_give_way(struct rondo_coroutine_frame *self, enum rondo_coro
         self->wake.ready.run = run_step;
         rondo_loop_queue(self->future.loop, &self->wake.ready);
     }
-    rondo_flow_give_way(&self->flow);
+    switch_away(self);
     if (!self->throwing)
         return 0;
     self->throwing = false;

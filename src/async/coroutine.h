@@ -35,6 +35,7 @@ struct rondo_coroutine_frame {
     bool is_cancelling;  /* a request is on its way down from here: tasks may wait in a circle */
     bool throwing;       /* the wait that goes on now ends with RONDO_ECANCELLED */
     bool is_destroyed;   /* the loop was closed over it */
+    bool in_batch;       /* the batch runs this step, and nothing waits for its end */
 };
 
 /* The coroutine that runs on this thread; NULL outside. */

@@ -76,6 +76,12 @@ void rondo_flow_give_way(struct rondo_flow *flow)
     rondo_context_switch(&flow->context, flow->resumer);
 }
 
+void rondo_flow_hand_on(struct rondo_flow *flow, struct rondo_flow *next)
+{
+    next->resumer = flow->resumer;
+    rondo_context_switch(&flow->context, &next->context);
+}
+
 void rondo_flow_exit(struct rondo_flow *flow)
 {
     rondo_context_exit(&flow->context, flow->resumer);

@@ -24,6 +24,8 @@ int rondo_flow_start(rondo_loop *loop, struct rondo_flow *flow, void (*entry)(vo
 /* Go on in @flow until it gives way or exits. @outer is the flow that runs now; NULL: the thread's own. */
 void rondo_flow_resume(rondo_loop *loop, struct rondo_flow *flow, struct rondo_flow *outer);
 void rondo_flow_give_way(struct rondo_flow *flow);
+/* Give way to @next, whose own giving way then leads where that of @flow would have led. */
+void rondo_flow_hand_on(struct rondo_flow *flow, struct rondo_flow *next);
 void rondo_flow_exit(struct rondo_flow *flow);
 /* Take the stack back, after the exit or from a flow that will never go on. Does nothing without one. */
 void rondo_flow_end(rondo_loop *loop, struct rondo_flow *flow);
