@@ -47,7 +47,8 @@ enum rondo_op_kind {
      * Would-block, interruption and aborted connections are never reported. Another error is the last
      * completion: the owner decides when to submit again. At most `limit` for each pass on a selector. */
     RONDO_OP_ACCEPT,
-    /* Connect op->socket to *op->address (borrowed until complete). result 0 or an error. */
+    /* Connect op->socket to *op->address (borrowed until complete). result 0 or an error;
+     * RONDO_EBUSY: the queue of a Unix listener is full, nothing has begun. */
     RONDO_OP_CONNECT,
     /* Tell that a socket, or whatever else can be polled, is readable or writable; hang-up and errors count as both.
      * Repeats, once a pass, as long as it is so. result 0; an error: the last completion. Refused at once: what cannot be

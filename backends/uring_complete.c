@@ -58,6 +58,12 @@ static int code_of(const struct rondo_op *op, int result)
     return op->state == RONDO_OP_CANCELLING ? RONDO_ECANCELLED : rondo_error_from_system(-result);
 }
 
+static int connect_code(const struct rondo_op *op, int result)
+{
+    int code = result < 0 ? code_of(op, result) : 0;
+    return code == RONDO_EAGAIN ? RONDO_EBUSY : code;
+}
+
 /* A stream that gets much at a time goes over to receives by calls, and comes back when these bring little. */
 static void note_size(struct rondo_uring *uring, struct rondo_uring_slot *slot, size_t length)
 {
@@ -233,7 +239,7 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
         rondo_uring_finish(uring, slot->op, result >= 0 ? result : code_of(slot->op, result));
         break;
     case RONDO_OP_CONNECT:
-        rondo_uring_finish(uring, slot->op, result >= 0 ? 0 : code_of(slot->op, result));
+        rondo_uring_finish(uring, slot->op, connect_code(slot->op, result));
         break;
     case RONDO_OP_WATCH_READ:
     case RONDO_OP_WATCH_WRITE:

@@ -18,6 +18,7 @@
 #include <rondo/task.h>
 #include <rondo/transport.h>
 #include <rondo/types.h>
+#include <rondo/unix_socket.h>
 #include <rondo/wait.h>
 
 #endif

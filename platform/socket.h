@@ -25,7 +25,8 @@ int rondo_socket_pair(rondo_socket ret_pair[2]);
 
 int rondo_socket_bind(rondo_socket sock, const rondo_address *address);
 int rondo_socket_listen(rondo_socket sock, int backlog);
-/* 0 when connected at once; RONDO_EINPROGRESS while it goes on (also when interrupted). */
+/* 0 when connected at once; RONDO_EINPROGRESS while it goes on (also when interrupted); RONDO_EBUSY: nothing has begun,
+ * since the queue of a Unix listener is full. */
 int rondo_socket_connect(rondo_socket sock, const rondo_address *address);
 /* How a connect ended, or another pending error: SO_ERROR as a code, 0 for none. */
 int rondo_socket_pending_error(rondo_socket sock);

@@ -33,6 +33,12 @@ RONDO_API int rondo_address_from_sockaddr(rondo_address *ret_address, const stru
  *  Returns 0; RONDO_EINVAL if @host is no number or @port is not 0 to 65535. Any thread. */
 RONDO_API int rondo_address_from_numeric(rondo_address *ret_address, const char *host, int port);
 
+/** An address of the Unix family: @length bytes of @path, or, with 0, its text up to the NUL. A path that begins
+ *  with a NUL is an abstract name, which is no file and may hold NULs (Linux).
+ *  Returns 0; RONDO_EINVAL for an empty path, or a NUL inside one that is a file; RONDO_ENAMETOOLONG for what the
+ *  system's addresses have no room for; RONDO_ENOTSUP for an abstract name elsewhere. Any thread. */
+RONDO_API int rondo_address_from_path(rondo_address *ret_address, const char *path, size_t length);
+
 /** The address family (AF_INET ...), or 0 for no address. Any thread. */
 RONDO_API int rondo_address_family(const rondo_address *address);
 

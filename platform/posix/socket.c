@@ -154,6 +154,8 @@ int rondo_socket_connect(rondo_socket sock, const rondo_address *address)
     int rc = connect(sock, rondo_address_sockaddr(address), (socklen_t) address->length);
     if (rc < 0 && errno == EINTR)
         return RONDO_EINPROGRESS;
+    if (rc < 0 && errno == EAGAIN)
+        return RONDO_EBUSY;
     return check(rc);
 }
 

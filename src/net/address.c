@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../platform/sockaddr.h"
+#include "../../platform/unix_socket.h"
 #include "../base/error.h"
 
 int rondo_address_from_sockaddr(rondo_address *ret_address, const struct sockaddr *sockaddr, size_t length)
@@ -59,6 +60,28 @@ int rondo_address_from_numeric(rondo_address *ret_address, const char *host, int
     if (from_ipv6(ret_address, host, port) == 0)
         return 0;
     return rondo_fail(RONDO_EINVAL, "'%s' is no numeric address", host);
+}
+
+int rondo_address_from_path(rondo_address *ret_address, const char *path, size_t length)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (!ret_address || !path || (!length && !*path))
+        return rondo_fail(RONDO_EINVAL, "no path, or an empty one");
+    if (!length)
+        length = strlen(path);
+    bool is_abstract = !path[0];
+    if (is_abstract && !rondo_unix_has_abstract_names)
+        return rondo_fail(RONDO_ENOTSUP, "this system has no abstract names for sockets");
+    if (!is_abstract && memchr(path, '\0', length))
+        return rondo_fail(RONDO_EINVAL, "there is a NUL inside the path");
+    size_t room = sizeof address.sun_path - !is_abstract; /* a file's path is followed by a NUL */
+    if (length > room)
+        return rondo_fail(RONDO_ENAMETOOLONG,
+                          "the path of a Unix socket has %zu bytes, where the system has room for %zu",
+                          length, room);
+    memcpy(address.sun_path, path, length);
+    return rondo_address_from_sockaddr(ret_address, (struct sockaddr *) (void *) &address,
+                                       RONDO_SOCKADDR_PATH_OFFSET + length + !is_abstract);
 }
 
 /* --- asking ---------------------------------------------------------------------------------------- */

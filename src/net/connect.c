@@ -15,6 +15,9 @@
 #include "../../platform/sockaddr.h"
 #include "../async/coroutine.h"
 
+#define SHORTEST_PAUSE RONDO_MS(1)
+#define LONGEST_PAUSE RONDO_MS(32)
+
 /* --- failures --------------------------------------------------------------------------------------------- */
 
 void rondo_failures_add(struct rondo_failures *failures, int code, const char *message)
@@ -74,6 +77,15 @@ static int connect_failed(int code, const rondo_address *address)
     char text[160];
     rondo_address_format(address, text, sizeof text);
     return rondo_fail(code, "Connect call failed (%s): %s", text, rondo_strerror(code));
+}
+
+/* Nobody tells when there is room in the queue of a Unix listener. */
+static int rest(rondo_loop *loop, rondo_ns *pause)
+{
+    int rc = rondo_await(rondo_sleep(loop, *pause), NULL);
+    if (*pause < LONGEST_PAUSE)
+        *pause *= 2;
+    return rc < 0 ? rc : 0;
 }
 
 /* Connect @sock, which the attempt takes over when it is cancelled (*ret_taken). */
@@ -151,6 +163,9 @@ int rondo_connect_address(rondo_loop *loop, const rondo_addrinfo_entry *address,
     rc = local ? bind_local(sock, address->family, local) : 0;
     bool is_taken = false;
     if (rc == 0)
+        rc = connect_socket(loop, sock, &address->address, &is_taken);
+    rondo_ns pause = SHORTEST_PAUSE;
+    while (rc == RONDO_EBUSY && (rc = rest(loop, &pause)) == 0)
         rc = connect_socket(loop, sock, &address->address, &is_taken);
     if (rc == 0)
         *ret_socket = sock;

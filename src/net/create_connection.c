@@ -12,17 +12,16 @@
 
 #include "../../platform/sockaddr.h"
 #include "../async/coroutine.h"
+#include "../base/options.h"
 #include "connect.h"
+#include "setup.h"
 
 struct request {
-    rondo_loop *loop;
-    rondo_protocol_factory *factory;
-    void *context;
+    struct rondo_setup setup;
     rondo_connection_options options; /* with copies of its texts */
     char *host;
     char *service;
     char *local_host;
-    rondo_socket sock; /* connected, until a transport has it */
     rondo_addrinfo *remote;
     rondo_addrinfo *local;
 };
@@ -30,15 +29,13 @@ struct request {
 static void drop_request(void *context)
 {
     struct request *request = context;
-    rondo_loop *loop = request->loop;
-    if (request->sock != RONDO_INVALID_SOCKET)
-        loop->core.driver->ops->close_socket(loop->core.driver, request->sock);
+    const rondo_allocator *allocator = &request->setup.loop->allocator;
     rondo_addrinfo_free(request->remote);
     rondo_addrinfo_free(request->local);
-    rondo_release(&loop->allocator, request->host);
-    rondo_release(&loop->allocator, request->service);
-    rondo_release(&loop->allocator, request->local_host);
-    rondo_release(&loop->allocator, request);
+    rondo_release(allocator, request->host);
+    rondo_release(allocator, request->service);
+    rondo_release(allocator, request->local_host);
+    rondo_setup_drop(request);
 }
 
 /* --- checking ------------------------------------------------------------------------------------------------ */
@@ -53,17 +50,6 @@ static bool has_local(const rondo_connection_options *options)
     return options->local_host || options->local_port != RONDO_NO_PORT;
 }
 
-static int check_socket(rondo_socket sock)
-{
-    int type;
-    rondo_address peer;
-    if (rondo_socket_kind(sock, NULL, &type, NULL) < 0 || type != SOCK_STREAM)
-        return rondo_fail(RONDO_EINVAL, "a stream socket was expected");
-    if (rondo_socket_peer(sock, &peer) == RONDO_ENOTCONN)
-        return rondo_fail(RONDO_EINVAL, "the socket is not connected");
-    return 0;
-}
-
 static int check_port(const char *name, int port)
 {
     if (port < RONDO_NO_PORT || port > 65535)
@@ -76,7 +62,7 @@ static int check_options(const rondo_connection_options *options)
     if (options->sock != RONDO_INVALID_SOCKET) {
         if (has_address(options) || has_local(options) || options->family || options->proto || options->flags)
             return rondo_fail(RONDO_EINVAL, "sock excludes host, port, family, proto, flags and local_addr");
-        return check_socket(options->sock);
+        return rondo_setup_check_connected(options->sock);
     }
     if (!has_address(options))
         return rondo_fail(RONDO_EINVAL, "host and port was not specified and no sock specified");
@@ -86,16 +72,6 @@ static int check_options(const rondo_connection_options *options)
         return rondo_fail(RONDO_EINVAL, "happy_eyeballs_delay or interleave is negative");
     int rc = check_port("port", options->port);
     return rc < 0 ? rc : check_port("local port", options->local_port);
-}
-
-static int read_options(const rondo_connection_options *given, rondo_connection_options *options)
-{
-    *options = RONDO_CONNECTION_OPTIONS;
-    if (!given || given->size < offsetof(rondo_connection_options, port) || given->size > 4096)
-        return rondo_fail(RONDO_EINVAL,
-                          "no options given, or their size is not set; start from RONDO_CONNECTION_OPTIONS");
-    memcpy(options, given, given->size < sizeof *options ? given->size : sizeof *options);
-    return check_options(options);
 }
 
 /* --- resolving ------------------------------------------------------------------------------------------------- */
@@ -111,7 +87,7 @@ static int resolve(struct request *request, const char *host, const char *servic
         .proto = request->options.proto,
         .flags = request->options.flags,
     };
-    return rondo_resolve_await(request->loop, &query, ret_info);
+    return rondo_resolve_await(request->setup.loop, &query, ret_info);
 }
 
 static int resolve_all(struct request *request)
@@ -152,7 +128,7 @@ static int order_addresses(struct request *request)
         first = 1;
     if (!first || request->remote->count < 2)
         return 0;
-    rondo_loop *loop = request->loop;
+    rondo_loop *loop = request->setup.loop;
     rondo_addrinfo_entry *scratch =
         rondo_allocate(&loop->allocator, request->remote->count * sizeof(*scratch));
     if (!scratch)
@@ -164,51 +140,25 @@ static int order_addresses(struct request *request)
 
 /* --- the coroutine ------------------------------------------------------------------------------------------------ */
 
-static int make_transport(struct request *request)
-{
-    rondo_loop *loop = request->loop;
-    rondo_protocol *protocol = rondo_protocol_make(loop, request->factory, request->context);
-    if (!protocol)
-        return rondo_last_error();
-    rondo_socket_set_nodelay(request->sock);
-    rondo_future *waiter = rondo_future_new(loop);
-    rondo_transport *transport =
-        waiter ? rondo_stream_new(loop, request->sock, protocol, NULL, NULL, waiter) : NULL;
-    if (!transport) {
-        rondo_future_unref(waiter);
-        rondo_protocol_unref(protocol);
-        return rondo_fail(RONDO_ENOMEM, NULL);
-    }
-    request->sock = RONDO_INVALID_SOCKET; /* the transport's now */
-    rondo_transport_ref(transport);
-    int rc = rondo_await(waiter, NULL);
-    if (rc >= 0) {
-        rondo_coroutine_hand_over(transport, rondo_stream_let_go, true);
-        return 0;
-    }
-    rondo_transport_close(transport);
-    rondo_transport_unref(transport);
-    return rc;
-}
-
 static int run_create_connection(void *context)
 {
     struct request *request = context;
-    if (request->sock != RONDO_INVALID_SOCKET)
-        return make_transport(request);
+    struct rondo_setup *setup = &request->setup;
+    if (setup->sock != RONDO_INVALID_SOCKET)
+        return rondo_setup_connection(setup);
     int rc = resolve_all(request);
     if (rc == 0)
         rc = order_addresses(request);
     if (rc == 0)
-        rc = rondo_connect_race(request->loop, request->remote, request->local,
-                                request->options.happy_eyeballs_delay, &request->sock);
-    return rc < 0 ? rc : make_transport(request);
+        rc = rondo_connect_race(setup->loop, request->remote, request->local,
+                                request->options.happy_eyeballs_delay, &setup->sock);
+    return rc < 0 ? rc : rondo_setup_connection(setup);
 }
 
 static int copy_texts(struct request *request)
 {
     const rondo_connection_options *options = &request->options;
-    const rondo_allocator *allocator = &request->loop->allocator;
+    const rondo_allocator *allocator = &request->setup.loop->allocator;
     char number[16];
     snprintf(number, sizeof number, "%d", options->port == RONDO_NO_PORT ? 0 : options->port);
     request->host = rondo_duplicate_text(allocator, options->host);
@@ -219,48 +169,30 @@ static int copy_texts(struct request *request)
     return failed ? RONDO_ENOMEM : 0;
 }
 
+/* The options were checked. */
 static rondo_future *start(rondo_loop *loop, rondo_protocol_factory *factory, void *context,
                            const rondo_connection_options *options)
 {
-    if (!factory) {
-        rondo_fail(RONDO_EINVAL, "no protocol factory given");
+    struct request *request = rondo_setup_new(loop, factory, context, sizeof(*request));
+    if (!request)
         return NULL;
-    }
-    if (!(rondo_loop_capabilities(loop) & RONDO_CAN_STREAMS)) {
-        rondo_fail(RONDO_ENOTSUP, "this loop has no streams");
-        return NULL;
-    }
-    struct request *request = rondo_allocate_zeroed(&loop->allocator, sizeof(*request));
-    if (!request) {
+    request->options = *options;
+    if (options->sock == RONDO_INVALID_SOCKET && copy_texts(request) < 0) {
+        drop_request(request);
         rondo_fail(RONDO_ENOMEM, NULL);
         return NULL;
     }
-    request->loop = loop;
-    request->factory = factory;
-    request->context = context;
-    request->options = *options;
-    request->sock = RONDO_INVALID_SOCKET;
-    bool has_sock = options->sock != RONDO_INVALID_SOCKET;
-    int rc = has_sock ? rondo_socket_set_nonblocking(options->sock) : copy_texts(request);
-    if (rc < 0) {
-        drop_request(request);
-        rondo_fail(rc, NULL);
-        return NULL;
-    }
-    request->sock = options->sock;
-    rondo_future *future = rondo_coroutine_spawn(loop, run_create_connection, request, drop_request);
-    if (!future) {
-        request->sock = RONDO_INVALID_SOCKET; /* still the caller's */
-        drop_request(request);
-    }
-    return future;
+    return rondo_setup_spawn(&request->setup, run_create_connection, drop_request, options->sock);
 }
 
 rondo_future *rondo_create_connection(rondo_loop *loop, rondo_protocol_factory *factory, void *context,
                                       const rondo_connection_options *given)
 {
-    rondo_connection_options options;
-    if (rondo_loop_check(loop) < 0 || read_options(given, &options) < 0)
+    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
+    if (rondo_setup_check(loop, factory, RONDO_CAN_STREAMS, "streams") < 0 ||
+        rondo_options_read(&options, sizeof options, given, offsetof(rondo_connection_options, port),
+                           "RONDO_CONNECTION_OPTIONS") < 0 ||
+        check_options(&options) < 0)
         return NULL;
     return start(loop, factory, context, &options);
 }
@@ -268,7 +200,7 @@ rondo_future *rondo_create_connection(rondo_loop *loop, rondo_protocol_factory *
 rondo_future *rondo_connect_accepted_socket(rondo_loop *loop, rondo_protocol_factory *factory, void *context,
                                             rondo_socket sock)
 {
-    if (rondo_loop_check(loop) < 0)
+    if (rondo_setup_check(loop, factory, RONDO_CAN_STREAMS, "streams") < 0)
         return NULL;
     rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
     options.sock = sock;

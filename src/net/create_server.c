@@ -11,12 +11,11 @@
 
 #include "../../platform/sockaddr.h"
 #include "../async/coroutine.h"
-#include "server.h"
+#include "../base/options.h"
+#include "setup.h"
 
 struct request {
-    rondo_loop *loop;
-    rondo_protocol_factory *factory;
-    void *context;
+    struct rondo_setup setup;
     rondo_server_options options; /* with copies of its texts in `hosts` and `service` */
     char **hosts;                 /* NULL entries: all interfaces */
     size_t host_count;
@@ -30,7 +29,7 @@ struct request {
 static void drop_request(void *context)
 {
     struct request *request = context;
-    const rondo_allocator *allocator = &request->loop->allocator;
+    const rondo_allocator *allocator = &request->setup.loop->allocator;
     for (size_t i = 0; i < request->socket_count; i++)
         rondo_socket_close(request->sockets[i]);
     for (size_t i = 0; request->hosts && i < request->host_count; i++)
@@ -39,7 +38,7 @@ static void drop_request(void *context)
     rondo_release(allocator, request->service);
     rondo_release(allocator, request->addresses);
     rondo_release(allocator, request->sockets);
-    rondo_release(allocator, request);
+    rondo_setup_drop(request);
 }
 
 /* --- checking ------------------------------------------------------------------------------------------------ */
@@ -49,20 +48,12 @@ static bool has_address(const rondo_server_options *options)
     return options->host || options->host_count || options->port != RONDO_NO_PORT || options->service;
 }
 
-static int check_socket(const rondo_server_options *options)
-{
-    int type;
-    if (has_address(options))
-        return rondo_fail(RONDO_EINVAL, "host/port and sock can not be specified at the same time");
-    if (rondo_socket_kind(options->sock, NULL, &type, NULL) < 0 || type != SOCK_STREAM)
-        return rondo_fail(RONDO_EINVAL, "a stream socket was expected");
-    return 0;
-}
-
 static int check_options(const rondo_server_options *options)
 {
+    if (options->sock != RONDO_INVALID_SOCKET && has_address(options))
+        return rondo_fail(RONDO_EINVAL, "host/port and sock can not be specified at the same time");
     if (options->sock != RONDO_INVALID_SOCKET)
-        return check_socket(options);
+        return rondo_setup_check_stream(options->sock);
     if (!has_address(options))
         return rondo_fail(RONDO_EINVAL, "neither host/port nor sock were specified");
     if (options->host && options->host_count)
@@ -76,16 +67,6 @@ static int check_options(const rondo_server_options *options)
     if (options->backlog < 0)
         return rondo_fail(RONDO_EINVAL, "backlog is negative");
     return 0;
-}
-
-static int read_options(const rondo_server_options *given, rondo_server_options *options)
-{
-    *options = RONDO_SERVER_OPTIONS;
-    if (!given || given->size < offsetof(rondo_server_options, hosts) || given->size > 4096)
-        return rondo_fail(RONDO_EINVAL,
-                          "no options given, or their size is not set; start from RONDO_SERVER_OPTIONS");
-    memcpy(options, given, given->size < sizeof *options ? given->size : sizeof *options);
-    return check_options(options);
 }
 
 /* --- resolving ------------------------------------------------------------------------------------------------- */
@@ -102,7 +83,7 @@ static int add_addresses(struct request *request, const rondo_addrinfo *info)
 {
     size_t count = request->address_count + info->count;
     rondo_addrinfo_entry *addresses =
-        rondo_reallocate(&request->loop->allocator, request->addresses, count * sizeof(*addresses));
+        rondo_reallocate(&request->setup.loop->allocator, request->addresses, count * sizeof(*addresses));
     if (!addresses)
         return rondo_fail(RONDO_ENOMEM, NULL);
     request->addresses = addresses;
@@ -125,7 +106,7 @@ static int resolve_hosts(struct request *request)
             .flags = options->flags == -1 ? rondo_resolve_passive : options->flags,
         };
         rondo_addrinfo *info;
-        int rc = rondo_resolve_await(request->loop, &query, &info);
+        int rc = rondo_resolve_await(request->setup.loop, &query, &info);
         if (rc < 0)
             return rc;
         rc = add_addresses(request, info);
@@ -191,7 +172,7 @@ static int bind_address(struct request *request, const rondo_addrinfo_entry *ent
 static int bind_all(struct request *request)
 {
     request->sockets =
-        rondo_allocate(&request->loop->allocator, request->address_count * sizeof(rondo_socket));
+        rondo_allocate(&request->setup.loop->allocator, request->address_count * sizeof(rondo_socket));
     if (!request->sockets)
         return rondo_fail(RONDO_ENOMEM, NULL);
     for (size_t i = 0; i < request->address_count; i++) {
@@ -206,42 +187,33 @@ static int bind_all(struct request *request)
 
 /* --- the coroutine -------------------------------------------------------------------------------------------------- */
 
-static int make_server(struct request *request)
+static int run_create_server(void *context)
 {
-    rondo_server *server = rondo_server_make(request->loop, request->factory, request->context,
-                                             request->options.backlog, request->socket_count);
+    struct request *request = context;
+    struct rondo_setup *setup = &request->setup;
+    bool has_sock = setup->sock != RONDO_INVALID_SOCKET;
+    int rc = has_sock ? 0 : resolve_hosts(request);
+    if (rc == 0 && !has_sock)
+        rc = bind_all(request);
+    if (rc < 0)
+        return rc;
+    rondo_server *server = rondo_server_make(setup->loop, setup->factory, setup->context,
+                                             request->options.backlog, request->socket_count + has_sock);
     if (!server)
         return RONDO_ENOMEM;
     for (size_t i = 0; i < request->socket_count; i++)
         rondo_server_add(server, request->sockets[i]);
+    if (has_sock)
+        rondo_server_add(server, setup->sock);
     request->socket_count = 0; /* they are the server's now */
-    int rc = request->options.start_serving ? rondo_server_start_serving(server) : 0;
-    if (rc == 0)
-        rc = rondo_yield(); /* as asyncio: accepting has begun when the call returns */
-    if (rc < 0) {
-        rondo_server_free(server);
-        return rc;
-    }
-    rondo_task_set_value(server, NULL); /* it serves on, whether or not anybody keeps it */
-    return 0;
-}
-
-static int run_create_server(void *context)
-{
-    struct request *request = context;
-    int rc = 0;
-    if (!request->socket_count) {
-        rc = resolve_hosts(request);
-        if (rc == 0)
-            rc = bind_all(request);
-    }
-    return rc < 0 ? rc : make_server(request);
+    setup->sock = RONDO_INVALID_SOCKET;
+    return rondo_setup_server(server, request->options.start_serving);
 }
 
 static int copy_hosts(struct request *request)
 {
     const rondo_server_options *options = &request->options;
-    const rondo_allocator *allocator = &request->loop->allocator;
+    const rondo_allocator *allocator = &request->setup.loop->allocator;
     request->host_count = options->host_count ? options->host_count : 1;
     request->hosts = rondo_allocate_zeroed(allocator, request->host_count * sizeof(*request->hosts));
     if (!request->hosts)
@@ -260,56 +232,25 @@ static int copy_hosts(struct request *request)
     return request->service ? 0 : RONDO_ENOMEM;
 }
 
-/* A socket of the program's: only the copy in the request is given up to it, when nothing can fail any more. */
-static int take_socket(struct request *request)
-{
-    request->sockets = rondo_allocate(&request->loop->allocator, sizeof(rondo_socket));
-    if (!request->sockets)
-        return RONDO_ENOMEM;
-    int rc = rondo_socket_set_nonblocking(request->options.sock);
-    if (rc < 0)
-        return rc;
-    request->sockets[0] = request->options.sock;
-    request->socket_count = 1;
-    return 0;
-}
-
 rondo_future *rondo_create_server(rondo_loop *loop, rondo_protocol_factory *factory, void *context,
                                   const rondo_server_options *given)
 {
-    rondo_server_options options;
-    if (rondo_loop_check(loop) < 0 || read_options(given, &options) < 0)
+    rondo_server_options options = RONDO_SERVER_OPTIONS;
+    if (rondo_setup_check(loop, factory, RONDO_CAN_STREAMS, "streams") < 0 ||
+        rondo_options_read(&options, sizeof options, given, offsetof(rondo_server_options, hosts),
+                           "RONDO_SERVER_OPTIONS") < 0 ||
+        check_options(&options) < 0)
         return NULL;
-    if (!factory) {
-        rondo_fail(RONDO_EINVAL, "no protocol factory given");
+    struct request *request = rondo_setup_new(loop, factory, context, sizeof(*request));
+    if (!request)
         return NULL;
-    }
-    if (!(rondo_loop_capabilities(loop) & RONDO_CAN_STREAMS)) {
-        rondo_fail(RONDO_ENOTSUP, "this loop has no streams");
-        return NULL;
-    }
-    struct request *request = rondo_allocate_zeroed(&loop->allocator, sizeof(*request));
-    if (!request) {
+    request->options = options;
+    if (options.sock == RONDO_INVALID_SOCKET && copy_hosts(request) < 0) {
+        drop_request(request);
         rondo_fail(RONDO_ENOMEM, NULL);
         return NULL;
     }
-    request->loop = loop;
-    request->factory = factory;
-    request->context = context;
-    request->options = options;
-    int rc = options.sock != RONDO_INVALID_SOCKET ? take_socket(request) : copy_hosts(request);
-    if (rc < 0) {
-        drop_request(request);
-        rondo_fail(rc, NULL);
-        return NULL;
-    }
-    rondo_future *future = rondo_coroutine_spawn(loop, run_create_server, request, drop_request);
-    if (!future) {
-        if (options.sock != RONDO_INVALID_SOCKET)
-            request->socket_count = 0; /* still the caller's */
-        drop_request(request);
-    }
-    return future;
+    return rondo_setup_spawn(&request->setup, run_create_server, drop_request, options.sock);
 }
 
 int rondo_await_server(rondo_future *future, rondo_server **ret_server)

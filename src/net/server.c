@@ -8,6 +8,7 @@
 
 #include <rondo/wait.h>
 
+#include "../../platform/unix_socket.h"
 #include "../async/coroutine.h"
 
 rondo_server *rondo_server_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context, int backlog,
@@ -32,6 +33,38 @@ void rondo_server_add(rondo_server *server, rondo_socket sock)
     struct rondo_listener *listener = &server->listeners[server->listener_count++];
     listener->server = server;
     listener->sock = sock;
+}
+
+/* --- the file of a Unix server ------------------------------------------------------------------------------ */
+
+struct rondo_server_file {
+    rondo_address address;
+    struct rondo_unix_file file;
+};
+
+int rondo_server_own_file(rondo_server *server, const rondo_address *address,
+                          const struct rondo_unix_file *file)
+{
+    server->file = rondo_allocate(&server->loop->allocator, sizeof(*server->file));
+    if (!server->file)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    *server->file = (struct rondo_server_file){ *address, *file };
+    return 0;
+}
+
+/* While the socket is open: as long as it is, no other file can have got the number of its own. */
+static void remove_file(rondo_server *server)
+{
+    struct rondo_server_file *file = server->file;
+    if (!file)
+        return;
+    char path[128];
+    int rc = rondo_unix_file_remove(&file->address, &file->file);
+    rondo_address_format(&file->address, path, sizeof path);
+    if (rc < 0)
+        rondo_log(RONDO_LOG_ERROR, "Unable to remove UNIX socket '%s': %s", path, rondo_strerror(rc));
+    rondo_release(&server->loop->allocator, file);
+    server->file = NULL;
 }
 
 /* --- life ------------------------------------------------------------------------------------------------- */
@@ -90,6 +123,7 @@ void rondo_server_close(rondo_server *server)
         return;
     server->is_closed = true;
     server->is_serving = false;
+    remove_file(server);
     server->holders++; /* the listeners may be the last to hold it */
     for (size_t i = 0; i < server->listener_count; i++)
         rondo_listener_stop(&server->listeners[i]);

@@ -5,6 +5,8 @@
 
 #include "net.h"
 
+struct rondo_unix_file;
+
 struct rondo_listener {
     struct rondo_op accept;
     struct rondo_server *server;
@@ -29,6 +31,7 @@ struct rondo_server {
     rondo_future **waiters; /* of wait_closed and drain: done when the last connection is gone */
     size_t waiter_count;
     size_t waiter_capacity;
+    struct rondo_server_file *file; /* to be removed with the last listener; or NULL */
     size_t listener_count;
     struct rondo_listener listeners[];
 };
@@ -37,6 +40,10 @@ struct rondo_server {
 rondo_server *rondo_server_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context, int backlog,
                                 size_t count);
 void rondo_server_add(rondo_server *server, rondo_socket sock);
+
+/* Have the socket file of a Unix server removed when it closes, unless another one has its place by then. */
+int rondo_server_own_file(rondo_server *server, const rondo_address *address,
+                          const struct rondo_unix_file *file);
 
 /* A future that is done when no connection is left; done already if there is none. */
 rondo_future *rondo_server_idle(rondo_server *server);

@@ -102,6 +102,38 @@ START_TEST(test_unix)
 }
 END_TEST
 
+START_TEST(test_path)
+{
+    char bytes[256];
+    rondo_address address = { .length = 5 };
+    size_t room = sizeof(((struct sockaddr_un *) 0)->sun_path);
+    memset(bytes, 'p', sizeof bytes);
+    ck_assert_int_eq(rondo_address_from_path(&address, NULL, 0), RONDO_EINVAL);
+    ck_assert_int_eq(rondo_address_from_path(&address, "", 0), RONDO_EINVAL);
+    ck_assert_int_eq(rondo_address_from_path(NULL, "/tmp/x", 0), RONDO_EINVAL);
+    ck_assert_int_eq(rondo_address_from_path(&address, "/tmp/x\0y", 8), RONDO_EINVAL);
+    ck_assert_int_eq(rondo_address_from_path(&address, bytes, room), RONDO_ENAMETOOLONG);
+    ck_assert_uint_eq(address.length, 5);
+    ck_assert_int_eq(rondo_address_from_path(&address, "/tmp/x", 0), 0);
+    ck_assert_int_eq(rondo_address_family(&address), AF_UNIX);
+    ck_assert_str_eq(format_of(&address), "/tmp/x");
+    ck_assert_uint_eq(address.length, offsetof(struct sockaddr_un, sun_path) + 7); /* its NUL with it */
+    ck_assert_int_eq(rondo_address_from_path(&address, bytes, 3), 0);
+    ck_assert_str_eq(format_of(&address), "ppp");
+    ck_assert_int_eq(rondo_address_from_path(&address, bytes, room - 1), 0);
+    ck_assert_uint_eq(rondo_address_host(&address, NULL, 0), room - 1);
+    bytes[0] = bytes[3] = '\0';
+    int rc = rondo_address_from_path(&address, bytes, 5);
+    if (rc == RONDO_ENOTSUP) /* abstract names are Linux's own */
+        return;
+    ck_assert_int_eq(rc, 0);
+    ck_assert_str_eq(format_of(&address), "@pp@p");
+    ck_assert_uint_eq(address.length, offsetof(struct sockaddr_un, sun_path) + 5); /* and no more */
+    ck_assert_int_eq(rondo_address_from_path(&address, bytes, room), 0);
+    ck_assert_int_eq(rondo_address_from_path(&address, bytes, room + 1), RONDO_ENAMETOOLONG);
+}
+END_TEST
+
 START_TEST(test_cut)
 {
     rondo_address address;
@@ -137,6 +169,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(addresses, test_not_numeric);
     tcase_add_test(addresses, test_sockaddr);
     tcase_add_test(addresses, test_unix);
+    tcase_add_test(addresses, test_path);
     tcase_add_test(addresses, test_cut);
     tcase_add_test(addresses, test_none);
 }

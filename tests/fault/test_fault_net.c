@@ -5,8 +5,9 @@
  * was made is lost once, every descriptor is closed, and what fails says RONDO_ENOMEM. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "peer.h"
+#include "unix_peer.h"
 
 enum { LONGEST_WALK = 2000, CONNS = 4 };
 
@@ -150,6 +151,30 @@ static void walk_server(void)
     end();
 }
 
+static void walk_unix(void)
+{
+    static unix_folder folder;
+    if (!begin())
+        return;
+    unix_folder_make(&folder);
+    rondo_unix_server_options serving = RONDO_UNIX_SERVER_OPTIONS;
+    rondo_unix_connection_options connecting = RONDO_UNIX_CONNECTION_OPTIONS;
+    serving.path = connecting.path = folder.path;
+    serving.remove_file = true;
+    void *server = NULL;
+    if (good(rondo_loop_run_until_complete(loop, rondo_create_unix_server(loop, factory, NULL, &serving),
+                                           &server))) {
+        good(rondo_loop_run_until_complete(
+            loop, rondo_create_unix_connection(loop, factory, NULL, &connecting), NULL));
+        turns(3);
+        rondo_server_close(server);
+    }
+    ck_assert_int_eq(access(folder.path, F_OK), -1); /* whatever failed */
+    turns(3);
+    end();
+    unix_folder_remove(&folder);
+}
+
 static void walk_connect(void)
 {
     int refused, port;
@@ -224,7 +249,7 @@ static void walk_with(void (*walk)(void), void (*plan)(size_t nth), const char *
     }                                                                         \
     END_TEST
 
-#define WALKS(X) X(streams) X(server) X(connect)
+#define WALKS(X) X(streams) X(server) X(unix) X(connect)
 WALKS(WALK)
 
 START_TEST(test_resolve)

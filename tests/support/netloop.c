@@ -234,6 +234,18 @@ void net_done(rondo_loop *loop, net_conn *conn)
     net_conn_end(conn);
 }
 
+void net_talk(rondo_loop *loop, net_conn *conn, rondo_socket peer)
+{
+    conn->echo = true;
+    peer_send_text(peer, "over there");
+    run_until(loop, conn->received == 10 && rondo_transport_get_write_buffer_size(conn->transport) == 0);
+    peer_expect(peer, "over there");
+    peer_close(peer);
+    run_until(loop, conn->losts == 1);
+    ck_assert_int_eq(conn->error, 0);
+    net_conn_end(conn);
+}
+
 /* --- connections and servers ---------------------------------------------------------------- */
 
 void net_adopt(rondo_loop *loop, net_conn *conn, rondo_socket sock)

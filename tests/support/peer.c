@@ -43,14 +43,19 @@ static int address_of(const char *host, int port, struct sockaddr_storage *ret_a
     return AF_INET6;
 }
 
-static rondo_socket open_socket(int family, int type)
+rondo_socket peer_patient(rondo_socket sock)
 {
     struct timeval patience = { .tv_sec = 10 };
-    int sock = socket(family, type | SOCK_CLOEXEC, 0);
-    must(sock >= 0);
     setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     return sock;
+}
+
+static rondo_socket open_socket(int family, int type)
+{
+    int sock = socket(family, type | SOCK_CLOEXEC, 0);
+    must(sock >= 0);
+    return peer_patient(sock);
 }
 
 rondo_socket peer_bound(const char *host, int *ret_port)
@@ -112,15 +117,12 @@ rondo_socket peer_connect(const char *host, int port)
 
 rondo_socket peer_accept(rondo_socket listener)
 {
-    struct timeval patience = { .tv_sec = 10 };
     int sock;
     do
         sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     while (sock < 0 && errno == EINTR);
     must(sock >= 0);
-    setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    return sock;
+    return peer_patient(sock);
 }
 
 bool peer_has_connection(rondo_socket listener)
@@ -131,10 +133,8 @@ bool peer_has_connection(rondo_socket listener)
 
 void peer_pair(rondo_socket ret_pair[2])
 {
-    struct timeval patience = { .tv_sec = 10 };
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_pair) == 0);
-    setsockopt(ret_pair[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(ret_pair[1], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    peer_patient(ret_pair[1]);
 }
 
 void peer_tcp_pair(rondo_socket ret_pair[2])

@@ -57,6 +57,9 @@ void peer_shutdown(rondo_socket sock);
 void peer_close(rondo_socket sock);
 void peer_reset(rondo_socket sock);
 
+/* Have calls on @sock give up after ten seconds, as those on the sockets made here do; returns it. */
+rondo_socket peer_patient(rondo_socket sock);
+
 /* The size of the send buffer, so that little data fills it. */
 void peer_set_send_buffer(rondo_socket sock, int size);
 
@@ -147,6 +150,9 @@ void net_conn_end(net_conn *conn);
 
 /* Abort the connection if it still is one, wait for connection_lost, then net_conn_end. */
 void net_done(rondo_loop *loop, net_conn *conn);
+
+/* @conn, which is made, sends back what @peer sends; then @peer closes, and both are gone. */
+void net_talk(rondo_loop *loop, net_conn *conn, rondo_socket peer);
 
 /* A connection over one end of a Unix pair (or a TCP pair), made, and running; the other end is returned. */
 rondo_socket net_open(rondo_loop *loop, net_conn *conn);
