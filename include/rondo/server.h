@@ -70,7 +70,7 @@ RONDO_API int rondo_server_address(const rondo_server *server, size_t index, ron
 RONDO_API bool rondo_server_is_serving(const rondo_server *server);
 
 /** Begin to listen and accept, if it was created with start_serving off. Repeatable. Returns 0;
- *  RONDO_ECLOSED after close; an error of listen. */
+ *  RONDO_ECLOSED after close; an error of listen, its text naming the address: the server is closed then. */
 RONDO_API int rondo_server_start_serving(rondo_server *server);
 
 /** Serve until the future is cancelled, which closes the server (Server.serve_forever). NULL with

@@ -36,6 +36,27 @@ int rondo_loop_take_raised_slow(rondo_loop *loop, const char **ret_message)
     return code;
 }
 
+void rondo_nested_keep_raised(rondo_loop *loop, struct rondo_nested *nested)
+{
+    memcpy(nested->message, loop->raised_message, sizeof nested->message);
+    loop->raised = 0;
+}
+
+int rondo_nested_take_raised(rondo_loop *loop, struct rondo_nested *nested, const char **ret_message)
+{
+    char kept[sizeof nested->message];
+    const char *message = "";
+    int code = rondo_loop_take_raised(loop, &message);
+    if (nested->raised)
+        memcpy(kept, nested->message, sizeof kept);
+    snprintf(nested->message, sizeof nested->message, "%s", message);
+    if (nested->raised)
+        memcpy(loop->raised_message, kept, sizeof kept);
+    loop->raised = nested->raised;
+    *ret_message = nested->message;
+    return code;
+}
+
 void rondo_loop_interrupt(rondo_loop *loop, int code)
 {
     rondo_fail_text(code, NULL);
@@ -88,14 +109,13 @@ void rondo_loop_default_exception_handler(rondo_loop *loop, const rondo_exceptio
 }
 
 /* The handler failed: the default one hears of that, with the first failure nested. */
-static void report_handler_failure(rondo_loop *loop, int code, const rondo_exception_context *first)
+static void report_handler_failure(rondo_loop *loop, int code, const char *message,
+                                   const rondo_exception_context *first)
 {
-    char text[sizeof loop->raised_message];
-    memcpy(text, loop->raised_message, sizeof text);
     rondo_exception_context context = RONDO_EXCEPTION_CONTEXT_INIT;
     context.message = "Unhandled error in exception handler";
     context.error = code;
-    context.error_message = text;
+    context.error_message = message;
     context.context = first;
     rondo_loop_default_exception_handler(loop, &context);
 }
@@ -108,19 +128,13 @@ int rondo_loop_call_exception_handler(rondo_loop *loop, const rondo_exception_co
         rondo_loop_default_exception_handler(loop, context);
         return 0;
     }
-    int outer = loop->raised; /* a handler may be called by a callback that has raised already */
-    char outer_message[sizeof loop->raised_message];
-    memcpy(outer_message, loop->raised_message, sizeof outer_message);
-    loop->raised = 0;
-    rondo_loop *outer_loop = rondo_nested_enter(loop);
-    loop->exception_handler(loop, context, loop->exception_handler_user);
-    rondo_nested_leave(loop, outer_loop);
+    struct rondo_nested nested; /* a handler may be called by a callback that has raised already */
     const char *message;
-    int code = rondo_loop_take_raised(loop, &message);
+    rondo_nested_enter(loop, &nested);
+    loop->exception_handler(loop, context, loop->exception_handler_user);
+    int code = rondo_nested_leave(loop, &nested, &message);
     if (code)
-        report_handler_failure(loop, code, context);
-    loop->raised = outer;
-    memcpy(loop->raised_message, outer_message, sizeof outer_message);
+        report_handler_failure(loop, code, message, context);
     return 0;
 }
 

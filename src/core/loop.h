@@ -176,19 +176,32 @@ struct rondo_thread_state {
 extern _Thread_local struct rondo_thread_state rondo_thread_state;
 
 /* Around a function of the program's that is called inside another call, a task's too, or while the loop does not
- * run: rondo_raise in it is a failure of it. Enter returns what leave is given. */
-static inline rondo_loop *rondo_nested_enter(rondo_loop *loop)
+ * run: rondo_raise in it is a failure of it, and one that whoever called it has raised before stays aside. Leave returns the
+ * code of its failure, 0 for none, as rondo_loop_take_raised does; the message is good as long as @nested. */
+struct rondo_nested {
+    rondo_loop *outer;
+    int raised;        /* before it, by the caller */
+    char message[256]; /* then of that, and in the end of its own failure */
+};
+
+void rondo_nested_keep_raised(rondo_loop *loop, struct rondo_nested *nested);
+int rondo_nested_take_raised(rondo_loop *loop, struct rondo_nested *nested, const char **ret_message);
+
+static inline void rondo_nested_enter(rondo_loop *loop, struct rondo_nested *nested)
 {
-    rondo_loop *outer = rondo_thread_state.calling;
+    nested->outer = rondo_thread_state.calling;
+    nested->raised = loop->raised;
+    if (nested->raised)
+        rondo_nested_keep_raised(loop, nested);
     rondo_thread_state.calling = loop;
     loop->nesting++;
-    return outer;
 }
 
-static inline void rondo_nested_leave(rondo_loop *loop, rondo_loop *outer)
+static inline int rondo_nested_leave(rondo_loop *loop, struct rondo_nested *nested, const char **ret_message)
 {
     loop->nesting--;
-    rondo_thread_state.calling = outer;
+    rondo_thread_state.calling = nested->outer;
+    return loop->raised || nested->raised ? rondo_nested_take_raised(loop, nested, ret_message) : 0;
 }
 
 /* rondo_loop_running for asking: that there is none is no failure. */

@@ -61,11 +61,11 @@ const rondo_protocol_ops *rondo_protocol_get_ops(const rondo_protocol *protocol)
 
 rondo_protocol *rondo_protocol_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context)
 {
-    rondo_loop *outer = rondo_nested_enter(loop);
-    rondo_protocol *protocol = factory(context);
-    rondo_nested_leave(loop, outer);
+    struct rondo_nested nested;
     const char *message;
-    int code = rondo_loop_take_raised(loop, &message);
+    rondo_nested_enter(loop, &nested);
+    rondo_protocol *protocol = factory(context);
+    int code = rondo_nested_leave(loop, &nested, &message);
     if (code && protocol) {
         rondo_protocol_unref(protocol);
         protocol = NULL;

@@ -414,12 +414,12 @@ static rondo_future *ask_program(rondo_loop *loop, const rondo_addrinfo_query *q
 {
     rondo_resolver *resolver = loop->resolver;
     loop->resolver = NULL; /* a lookup that it makes itself is the system's */
-    rondo_loop *outer = rondo_nested_enter(loop);
-    rondo_future *future = resolver(loop, query, loop->resolver_user);
-    rondo_nested_leave(loop, outer);
-    loop->resolver = resolver;
+    struct rondo_nested nested;
     const char *message;
-    int code = rondo_loop_take_raised(loop, &message);
+    rondo_nested_enter(loop, &nested);
+    rondo_future *future = resolver(loop, query, loop->resolver_user);
+    int code = rondo_nested_leave(loop, &nested, &message);
+    loop->resolver = resolver;
     if (!future && code)
         rondo_fail_text(code, message);
     return future;

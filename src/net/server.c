@@ -145,6 +145,17 @@ void rondo_servers_descriptor_freed(rondo_loop *loop)
 
 /* --- serving ------------------------------------------------------------------------------------------------ */
 
+/* There is no way back from listening but to close: no half of a server shall go on for a call that failed. */
+static int listen_failed(rondo_server *server, size_t index, int rc)
+{
+    rondo_address address = { 0 };
+    char text[160];
+    rondo_socket_name(server->listeners[index].sock, &address);
+    rondo_address_format(&address, text, sizeof text);
+    rondo_server_close(server);
+    return rondo_fail(rc, "cannot listen on %s: %s", text, rondo_strerror(rc));
+}
+
 int rondo_server_start_serving(rondo_server *server)
 {
     if (!server)
@@ -156,7 +167,7 @@ int rondo_server_start_serving(rondo_server *server)
     for (size_t i = 0; i < server->listener_count; i++) {
         int rc = rondo_socket_listen(server->listeners[i].sock, server->backlog);
         if (rc < 0)
-            return rondo_fail(rc, "listen failed: %s", rondo_strerror(rc));
+            return listen_failed(server, i, rc);
     }
     server->is_serving = true;
     for (size_t i = 0; i < server->listener_count; i++)

@@ -85,10 +85,9 @@ void rondo_transport_leave(rondo_transport *transport)
     transport->server = NULL;
 }
 
-int rondo_transport_callback_failed(rondo_transport *transport, const char *message)
+static int report_failure(rondo_transport *transport, const char *message, int code,
+                          const char *error_message)
 {
-    const char *error_message;
-    int code = rondo_loop_take_raised(transport->loop, &error_message);
     if (code)
         rondo_loop_report(transport->loop, (rondo_exception_context){
                                                .message = message,
@@ -101,6 +100,13 @@ int rondo_transport_callback_failed(rondo_transport *transport, const char *mess
     return code;
 }
 
+int rondo_transport_callback_failed(rondo_transport *transport, const char *message)
+{
+    const char *error_message;
+    int code = rondo_loop_take_raised(transport->loop, &error_message);
+    return report_failure(transport, message, code, error_message);
+}
+
 /* --- flow control --------------------------------------------------------------------------------- */
 
 /* These two may be called inside a task's or another callback's write. */
@@ -109,10 +115,12 @@ static void call_flow(rondo_transport *transport, void (*callback)(rondo_protoco
 {
     if (!callback)
         return;
-    rondo_loop *outer = rondo_nested_enter(transport->loop);
+    struct rondo_nested nested;
+    const char *error_message;
+    rondo_nested_enter(transport->loop, &nested);
     callback(transport->protocol);
-    rondo_nested_leave(transport->loop, outer);
-    rondo_transport_callback_failed(transport, message);
+    int code = rondo_nested_leave(transport->loop, &nested, &error_message);
+    report_failure(transport, message, code, error_message);
 }
 
 void rondo_transport_maybe_pause(rondo_transport *transport)

@@ -412,6 +412,50 @@ START_TEST(test_size_counts_down)
 }
 END_TEST
 
+static void raise_and_write(void *context)
+{
+    net_conn *conn = context;
+    rondo_raise(RONDO_EUSER, "the callback's own");
+    ck_assert_int_eq(rondo_transport_write(conn->transport, large, sizeof large), 0);
+}
+
+static void raise_in_stall(net_conn *conn)
+{
+    (void) conn;
+    rondo_raise(RONDO_EUSER - 1, "pause_writing's");
+}
+
+static void reported(size_t index, int code, const char *text)
+{
+    const support_report *report = support_report_at(index);
+    ck_assert_int_eq(report->context.error, code);
+    ck_assert_str_eq(report->error_message, text);
+}
+
+START_TEST(test_failing_writer)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { 0 };
+    rondo_socket peer = net_open(loop, &conn);
+    conn.on_stall = _i ? raise_in_stall : NULL;
+    /* FLW-09: pause_writing has its own failure, and the callback that wrote has its own */
+    ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, raise_and_write, &conn), 0);
+    support_run_passes(loop, 1);
+    ck_assert_int_eq(conn.stalls, 1);
+    ck_assert_uint_eq(support_reports(), _i ? 2 : 1);
+    if (_i) {
+        reported(0, RONDO_EUSER - 1, "pause_writing's");
+        ck_assert_ptr_eq(support_report_at(0)->context.transport, conn.transport);
+    }
+    reported((size_t) _i, RONDO_EUSER, "the callback's own");
+    ck_assert(support_report_at((size_t) _i)->had_handle);
+    ck_assert_ptr_null(support_report_at((size_t) _i)->context.transport);
+    peer_close(peer);
+    net_done(loop, &conn);
+    support_loop_end(loop);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *marks = support_case(suite, "marks");
@@ -429,6 +473,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(flow, test_stall_writes_again);
     tcase_add_loop_test(flow, test_lost_while_paused, 0, 2);
     tcase_add_test(flow, test_failing_callbacks);
+    tcase_add_loop_test(flow, test_failing_writer, 0, 2);
     tcase_add_test(flow, test_flow_after_close);
 }
 

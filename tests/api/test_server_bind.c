@@ -111,6 +111,51 @@ START_TEST(test_refused_family)
 }
 END_TEST
 
+/* A socket of the test's that listens where @server is bound. */
+static rondo_socket listen_instead(const rondo_server *server, size_t index)
+{
+    rondo_address address;
+    int yes = 1, sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(rondo_server_address(server, index, &address), 0);
+    ck_assert_int_eq(setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
+    ck_assert_int_eq(bind(sock, rondo_address_sockaddr(&address), address.length), 0);
+    ck_assert_int_eq(listen(sock, 1), 0);
+    return sock;
+}
+
+START_TEST(test_failing_listen)
+{
+    rondo_loop *loop = support_loop();
+    static const char *const hosts[] = { "127.0.0.77", "127.0.0.78" };
+    rondo_server_options options = RONDO_SERVER_OPTIONS;
+    options.hosts = hosts;
+    options.host_count = 2;
+    options.port = 0;
+    options.start_serving = false;
+    int port;
+    rondo_socket peer;
+    rondo_server *server = net_serve_with(loop, net_factory, NULL, &options, &port);
+    rondo_socket other = listen_instead(server, 1);
+    size_t descriptors = peer_descriptors();
+    /* SRV-18: where one of them cannot listen none does, and the server is closed */
+    ck_assert_int_eq(rondo_server_start_serving(server), RONDO_EADDRINUSE);
+    ck_assert_ptr_nonnull(strstr(rondo_last_error_message(), "127.0.0.78"));
+    ck_assert_int_eq(peer_try_connect("127.0.0.77", port, &peer), RONDO_ECONNREFUSED);
+    ck_assert(!rondo_server_is_serving(server));
+    ck_assert_uint_eq(rondo_server_sockets(server, NULL, 0), 0);
+    ck_assert_int_eq(rondo_server_start_serving(server), RONDO_ECLOSED);
+    ck_assert_uint_eq(peer_descriptors(), descriptors - 2);
+    /* serve_forever begins in the same way */
+    peer_close(other);
+    server = net_serve_with(loop, net_factory, NULL, &options, &port);
+    other = listen_instead(server, 1);
+    ck_assert_int_eq(net_finish(loop, rondo_server_serve_forever(server), NULL), RONDO_EADDRINUSE);
+    ck_assert_int_eq(peer_try_connect("127.0.0.77", port, &peer), RONDO_ECONNREFUSED);
+    peer_close(other);
+    support_loop_end(loop);
+}
+END_TEST
+
 START_TEST(test_reuse_address)
 {
     rondo_loop *loop = support_loop();
@@ -325,6 +370,7 @@ static void add_cases(Suite *suite)
     TCase *binding = support_case(suite, "binding");
     tcase_add_test(binding, test_port_in_use);
     tcase_add_test(binding, test_refused_family);
+    tcase_add_test(binding, test_failing_listen);
     tcase_add_test(binding, test_reuse_address);
     tcase_add_test(binding, test_reuse_port);
     tcase_add_test(binding, test_backlog);
