@@ -150,10 +150,10 @@ static void grow_events(struct rondo_poller *self)
     int capacity = self->capacity;
     while (capacity <= self->watched && capacity < MOST_EVENTS)
         capacity *= 2;
-    struct epoll_event *events =
-        rondo_reallocate(&self->allocator, self->events, (size_t) capacity * sizeof(*self->events));
+    struct epoll_event *events = rondo_allocate(&self->allocator, (size_t) capacity * sizeof(*self->events));
     if (!events)
         return;
+    rondo_release(&self->allocator, self->events); /* nothing is copied: pages that were never used stay so */
     self->events = events;
     self->capacity = capacity;
 }

@@ -34,11 +34,12 @@ enum { IS_QUEUED = 1, IS_FAILED = 2 };
 
 /* --- entries ------------------------------------------------------------------------------------- */
 
+/* By a quarter: what is not used of it is memory of each connection all the same. */
 static int grow_entries(struct rondo_reactor *reactor, size_t least)
 {
     size_t count = reactor->entry_count ? reactor->entry_count : 64;
     while (count < least)
-        count *= 2;
+        count += count / 4;
     struct rondo_reactor_entry *entries =
         rondo_reallocate(&reactor->allocator, reactor->entries, count * sizeof(*entries));
     if (!entries)
@@ -59,10 +60,12 @@ static int reserve_changes(struct rondo_reactor *reactor)
 {
     if (reactor->change_capacity >= reactor->entry_count)
         return 0;
-    rondo_socket *changes =
-        rondo_reallocate(&reactor->allocator, reactor->changes, reactor->entry_count * sizeof(*changes));
+    rondo_socket *changes = rondo_allocate(&reactor->allocator, reactor->entry_count * sizeof(*changes));
     if (!changes)
         return rondo_fail(RONDO_ENOMEM, NULL);
+    if (reactor->change_count) /* and no more: pages that were never used stay so */
+        memcpy(changes, reactor->changes, reactor->change_count * sizeof(*changes));
+    rondo_release(&reactor->allocator, reactor->changes);
     reactor->changes = changes;
     reactor->change_capacity = reactor->entry_count;
     return 0;

@@ -67,7 +67,7 @@ RONDO_API rondo_protocol *rondo_transport_get_protocol(const rondo_transport *tr
 
 /** Later callbacks go to @protocol (a reference is taken); no connection_made is sent. The old one may be used until the
  *  callback that runs now has returned.
- *  Returns 0; RONDO_EINVAL; RONDO_ECLOSED after connection_lost. */
+ *  Returns 0; RONDO_EINVAL; RONDO_ECLOSED after connection_lost; RONDO_ENOMEM: the old one stays. */
 RONDO_API int rondo_transport_set_protocol(rondo_transport *transport, rondo_protocol *protocol);
 
 RONDO_API rondo_loop *rondo_transport_loop(const rondo_transport *transport);

@@ -22,6 +22,7 @@
 
 struct rondo_coroutine_pool;
 struct rondo_flow_pool;
+struct rondo_output;
 struct rondo_resolver_pool;
 
 /* Many timers that a pass has found due at once: a node that runs them one after another. */
@@ -74,6 +75,7 @@ struct rondo_loop {
     void *task_factory_user;
     uint32_t gather_stamp;
     struct rondo_chunk_pool chunks;
+    struct rondo_output *outputs; /* a pool of them */
 
     /* --- seldom */
     atomic_bool interrupted; /* the user wants the program to end; set with a wake from a signal handler */

@@ -30,6 +30,7 @@ void rondo_net_close(rondo_loop *loop)
 
 void rondo_net_free(rondo_loop *loop)
 {
+    rondo_outputs_free(loop);
     for (struct rondo_link *link = loop->servers.next; link != &loop->servers;) {
         rondo_server *server = rondo_container(link, rondo_server, link);
         link = link->next;

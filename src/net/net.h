@@ -14,7 +14,6 @@
 struct rondo_protocol {
     const rondo_protocol_ops *ops;
     rondo_transport *transport;
-    struct rondo_ready leave; /* set_protocol's: the last reference waits here for the callback to return */
     uint32_t references;
     _Alignas(16) unsigned char data[];
 };
@@ -81,6 +80,9 @@ rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_pro
 /* The destructor of a stream that is lent by a future. It gives the reference back one pass later, for whoever has just
  * waited and only borrows. */
 void rondo_stream_let_go(void *transport);
+
+/* Free the pool of what streams have while they send. */
+void rondo_outputs_free(rondo_loop *loop);
 
 /* Call @factory; NULL with the error it raised, or RONDO_ETYPE if it gave none. */
 rondo_protocol *rondo_protocol_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context);

@@ -9,6 +9,9 @@ static const rondo_protocol_ops *known_ops(const rondo_protocol_ops *ops)
     return ops && ops->size >= offsetof(rondo_protocol_ops, get_buffer) ? ops : NULL;
 }
 
+/* The program's memory is aligned for anything; without any there is no need to. */
+static const size_t size_without_data = offsetof(rondo_protocol, references) + sizeof(uint32_t);
+
 rondo_protocol *rondo_protocol_new(void *table)
 {
     const rondo_protocol_ops *ops = known_ops(table);
@@ -17,8 +20,8 @@ rondo_protocol *rondo_protocol_new(void *table)
         return NULL;
     }
     /* There may be no loop on this thread yet: the process's allocator. */
-    rondo_protocol *protocol =
-        rondo_allocate_zeroed(&rondo_allocator_default, sizeof(*protocol) + ops->data_size);
+    size_t size = ops->data_size ? sizeof(rondo_protocol) + ops->data_size : size_without_data;
+    rondo_protocol *protocol = rondo_allocate_zeroed(&rondo_allocator_default, size);
     if (!protocol) {
         rondo_fail(RONDO_ENOMEM, NULL);
         return NULL;

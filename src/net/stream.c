@@ -16,9 +16,7 @@ static void run_grace(struct rondo_ready *node, struct rondo_core *core);
 static void stream_dispose(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
-    assert(!rondo_op_is_active(&stream->recv) && !rondo_op_is_active(&stream->send));
-    rondo_chunks_consume(&stream->out, &transport->loop->chunks, &transport->loop->allocator,
-                         stream->out.size);
+    assert(!rondo_op_is_active(&stream->recv) && !stream->out);
     rondo_stream_held_free(stream);
     rondo_transport_dispose(transport);
 }
@@ -54,8 +52,7 @@ static void run_grace(struct rondo_ready *node, struct rondo_core *core)
 
 void rondo_stream_op_idle(struct rondo_stream *stream)
 {
-    if (stream->end == RONDO_STREAM_OVER && !rondo_op_is_active(&stream->recv) &&
-        !rondo_op_is_active(&stream->send))
+    if (stream->end == RONDO_STREAM_OVER && !rondo_op_is_active(&stream->recv) && !stream->out)
         rondo_transport_unref(&stream->base);
 }
 
@@ -113,7 +110,7 @@ static void stream_close(rondo_transport *transport)
     if (transport->is_closing)
         return;
     begin_closing(stream);
-    if (!stream->out.size)
+    if (!stream->out)
         queue_lost(stream, 0);
 }
 
@@ -146,27 +143,27 @@ static const struct rondo_transport_type stream_type = {
     .dispose = stream_dispose,
 };
 
-/* The event node may be needed for connection_lost while connection_made waits in the queue (a cancelled
- * create_connection): the making has the node of the send, which is idle until the protocol knows the transport. */
-static void run_made(struct rondo_ready *node, struct rondo_core *core)
+static void make(struct rondo_stream *stream)
 {
-    (void) core;
-    struct rondo_stream *stream = rondo_container(node, struct rondo_stream, send.ready);
-    if (stream->base.loop->closed)
-        return; /* as other callbacks that were queued: it never learns of the connection */
-    const rondo_protocol_ops *ops = stream->base.protocol->ops;
+    rondo_protocol *protocol = stream->base.protocol;
     stream->is_made = true;
-    stream->base.protocol->transport = &stream->base;
-    if (!ops->connection_made)
+    protocol->transport = &stream->base;
+    if (!protocol->ops->connection_made)
         return;
-    ops->connection_made(stream->base.protocol, &stream->base);
+    protocol->ops->connection_made(protocol, &stream->base);
     rondo_transport_callback_failed(&stream->base, "Exception in protocol.connection_made()");
 }
 
-static void run_start(struct rondo_ready *node, struct rondo_core *core)
+/* connection_made and the start of reading: asyncio queues two calls, but nothing can come between them. The event node
+ * may be needed for connection_lost while this waits in the queue (a cancelled create_connection). */
+static void run_made(struct rondo_ready *node, struct rondo_core *core)
 {
     (void) core;
-    rondo_stream_start_reading(rondo_container(node, struct rondo_stream, recv.ready));
+    struct rondo_stream *stream = rondo_container(node, struct rondo_stream, recv.ready);
+    if (!stream->base.loop
+             ->closed) /* else, as with other callbacks that were queued, it never learns of it */
+        make(stream);
+    rondo_stream_start_reading(stream);
 }
 
 /* Completes the future of create_connection behind connection_made. */
@@ -218,10 +215,7 @@ rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_pro
     if (server)
         rondo_server_attach(server);
     rondo_stream_read_init(stream);
-    rondo_stream_write_init(stream);
-    stream->send.ready.run = run_made; /* both ops are idle until these nodes have run */
-    rondo_loop_queue(loop, &stream->send.ready);
-    stream->recv.ready.run = run_start;
+    stream->recv.ready.run = run_made; /* the op is idle until then */
     rondo_loop_queue(loop, &stream->recv.ready);
     if (waiter_node)
         rondo_loop_queue(loop, &waiter_node->ready);

@@ -16,10 +16,9 @@ enum rondo_stream_end {
 struct rondo_stream {
     rondo_transport base; /* first */
     struct rondo_op recv;
-    struct rondo_op send;
-    struct rondo_ready event; /* connection_made, later connection_lost, later the grace */
-    struct rondo_chunks out;  /* what was written and the kernel has not taken */
-    struct rondo_held *held;  /* what arrived while reading was paused */
+    struct rondo_ready event; /* connection_lost, later the grace */
+    struct rondo_output *out; /* what was written and the kernel has not taken; NULL for none */
+    struct rondo_held *held;  /* what arrived while reading was paused; NULL for none */
     int error;                /* for connection_lost */
     uint8_t end;              /* enum rondo_stream_end */
     uint8_t ignored_writes;   /* after the end, for the warning */
@@ -29,7 +28,15 @@ struct rondo_stream {
     bool gave_buffer;         /* the receive that goes on is into the protocol's memory */
     bool reads_plainly;       /* what arrives goes to data_received as it is; kept by rondo_stream_settle */
     bool writes_plainly; /* nothing goes before a write, and it is welcome; kept by rondo_stream_settle */
-    bool is_dropped;     /* what is in `out` counts no more; the kernel may still read it */
+};
+
+/* What a stream has while there are bytes to be sent, and no longer: it comes from a pool of the loop's and goes back. */
+struct rondo_output {
+    struct rondo_op send;
+    struct rondo_stream *stream;
+    struct rondo_output *next_free; /* in the pool */
+    struct rondo_chunks chunks;
+    bool is_dropped; /* what is in there counts no more; the kernel may still read it */
 };
 
 static inline struct rondo_stream *rondo_stream_of(rondo_transport *transport)
@@ -43,7 +50,7 @@ static inline void rondo_stream_settle(struct rondo_stream *stream)
     const rondo_transport *base = &stream->base;
     stream->reads_plainly = !base->is_closing && !base->is_read_paused && !stream->held &&
                             !stream->recv.buffer && base->protocol->ops->data_received;
-    stream->writes_plainly = !base->is_closing && !base->has_eof && !stream->out.size;
+    stream->writes_plainly = !base->is_closing && !base->has_eof && !stream->out;
 }
 
 /* End it with @error: what is buffered is dropped, connection_lost is queued. */
@@ -64,7 +71,6 @@ void rondo_stream_protocol_changed(rondo_transport *transport);
 void rondo_stream_held_free(struct rondo_stream *stream);
 
 /* --- stream_write.c */
-void rondo_stream_write_init(struct rondo_stream *stream);
 int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, size_t count);
 int rondo_stream_write_eof(rondo_transport *transport);
 size_t rondo_stream_buffer_size(const rondo_transport *transport);

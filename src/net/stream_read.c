@@ -314,7 +314,7 @@ static rondo_cold void receive_slowly(struct rondo_op *recv)
 static bool is_reset(const struct rondo_stream *stream)
 {
     rondo_address peer;
-    return stream->out.size && !stream->base.is_closing &&
+    return stream->out && !stream->base.is_closing &&
            rondo_socket_peer(stream->base.sock, &peer) == RONDO_ENOTCONN;
 }
 

@@ -14,48 +14,84 @@
 static void on_send(struct rondo_op *op);
 static size_t gather(struct rondo_op *op, rondo_bytes *pieces, size_t capacity);
 
-void rondo_stream_write_init(struct rondo_stream *stream)
+/* --- what there is while there is something to send ----------------------------------------------------- */
+
+static struct rondo_output *take_output(struct rondo_stream *stream)
 {
-    stream->send.kind = RONDO_OP_SEND;
-    stream->send.socket = stream->base.sock;
-    stream->send.complete = on_send;
-    stream->send.gather = gather;
+    rondo_loop *loop = stream->base.loop;
+    struct rondo_output *output = loop->outputs;
+    if (output)
+        loop->outputs = output->next_free;
+    else if (!(output = rondo_allocate(&loop->allocator, sizeof(*output))))
+        return NULL;
+    *output = (struct rondo_output){ .stream = stream };
+    output->send.kind = RONDO_OP_SEND;
+    output->send.socket = stream->base.sock;
+    output->send.complete = on_send;
+    output->send.gather = gather;
+    stream->out = output;
+    rondo_stream_settle(stream);
+    return output;
+}
+
+static void give_output(struct rondo_stream *stream)
+{
+    struct rondo_output *output = stream->out;
+    output->next_free = stream->base.loop->outputs;
+    stream->base.loop->outputs = output;
+    stream->out = NULL;
+    rondo_stream_settle(stream);
+}
+
+void rondo_outputs_free(rondo_loop *loop)
+{
+    while (loop->outputs) {
+        struct rondo_output *output = loop->outputs;
+        loop->outputs = output->next_free;
+        rondo_release(&loop->allocator, output);
+    }
 }
 
 static size_t gather(struct rondo_op *op, rondo_bytes *pieces, size_t capacity)
 {
-    struct rondo_stream *stream = rondo_container(op, struct rondo_stream, send);
-    return rondo_chunks_gather(&stream->out, pieces, capacity);
+    const struct rondo_output *output = rondo_container(op, struct rondo_output, send);
+    return rondo_chunks_gather(&output->chunks, pieces, capacity);
 }
 
 static void consume(struct rondo_stream *stream, size_t length)
 {
     rondo_loop *loop = stream->base.loop;
-    rondo_chunks_consume(&stream->out, &loop->chunks, &loop->allocator, length);
-    rondo_stream_settle(stream);
+    struct rondo_output *output = stream->out;
+    rondo_chunks_consume(&output->chunks, &loop->chunks, &loop->allocator, length);
+    if (!output->chunks.size && !rondo_op_is_active(&output->send))
+        give_output(stream);
 }
 
 size_t rondo_stream_buffer_size(const rondo_transport *transport)
 {
-    const struct rondo_stream *stream = rondo_container(transport, struct rondo_stream, base);
-    return stream->is_dropped ? 0 : stream->out.size;
+    const struct rondo_output *output = rondo_container(transport, struct rondo_stream, base)->out;
+    return output && !output->is_dropped ? output->chunks.size : 0;
 }
 
 void rondo_stream_drop_output(struct rondo_stream *stream)
 {
     struct rondo_driver *driver = stream->base.loop->core.driver;
-    if (rondo_op_is_active(&stream->send)) {
-        stream->is_dropped = true;
-        driver->ops->cancel(driver, &stream->send);
+    if (!stream->out)
+        return;
+    if (rondo_op_is_active(&stream->out->send)) {
+        stream->out->is_dropped = true;
+        driver->ops->cancel(driver, &stream->out->send);
     } else {
-        consume(stream, stream->out.size);
+        consume(stream, stream->out->chunks.size);
     }
 }
+
+/* --- sending ------------------------------------------------------------------------------------------ */
 
 static void submit(struct rondo_stream *stream)
 {
     struct rondo_driver *driver = stream->base.loop->core.driver;
-    int rc = driver->ops->submit(driver, &stream->send);
+    int rc = driver->ops->submit(driver, &stream->out->send);
     if (rc < 0)
         rondo_stream_fail(stream, rc);
 }
@@ -75,18 +111,18 @@ static void on_sent(struct rondo_stream *stream, size_t length)
     rondo_transport_maybe_resume(&stream->base); /* may write, close or abort */
     if (stream->end != RONDO_STREAM_OPEN)
         return;
-    if (!stream->out.size)
+    if (!stream->out)
         on_flushed(stream);
-    else if (!rondo_op_is_active(&stream->send))
+    else if (!rondo_op_is_active(&stream->out->send))
         submit(stream);
 }
 
 static void on_send(struct rondo_op *op)
 {
-    struct rondo_stream *stream = rondo_container(op, struct rondo_stream, send);
-    if (stream->is_dropped) {
-        stream->is_dropped = false;
-        consume(stream, stream->out.size);
+    struct rondo_output *output = rondo_container(op, struct rondo_output, send);
+    struct rondo_stream *stream = output->stream;
+    if (output->is_dropped) {
+        consume(stream, output->chunks.size);
         rondo_stream_op_idle(stream);
     } else if (op->result == RONDO_EAGAIN) {
         submit(stream); /* the kernel said "writable", took nothing and gave up: no error of the socket */
@@ -113,7 +149,7 @@ static int ignore_write(struct rondo_stream *stream)
 static ptrdiff_t send_now(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
 {
     struct rondo_driver *driver = stream->base.loop->core.driver;
-    if (stream->out.size)
+    if (stream->out)
         return 0;
     ptrdiff_t n = driver->ops->try_send(driver, stream->base.sock, pieces, count);
     if (n == RONDO_EAGAIN)
@@ -123,18 +159,26 @@ static ptrdiff_t send_now(struct rondo_stream *stream, const rondo_bytes *pieces
     return n;
 }
 
+/* There is no memory. Of the pieces @sent bytes are gone: what is left of them cannot be lost in the middle. */
+static int queue_failed(struct rondo_stream *stream, size_t sent)
+{
+    if (!sent)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    rondo_stream_fail(stream, RONDO_ENOMEM);
+    return 0;
+}
+
 static int queue_rest(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count, size_t sent)
 {
     rondo_loop *loop = stream->base.loop;
-    int rc = rondo_chunks_append(&stream->out, &loop->chunks, &loop->allocator, pieces, count, sent);
-    if (rc < 0) {
-        if (!sent)
-            return rc;
-        rondo_stream_fail(stream, rc);
-        return 0;
+    struct rondo_output *output = stream->out ? stream->out : take_output(stream);
+    if (!output)
+        return queue_failed(stream, sent);
+    if (rondo_chunks_append(&output->chunks, &loop->chunks, &loop->allocator, pieces, count, sent) < 0) {
+        consume(stream, 0);
+        return queue_failed(stream, sent);
     }
-    rondo_stream_settle(stream);
-    if (!rondo_op_is_active(&stream->send))
+    if (!rondo_op_is_active(&output->send))
         submit(stream);
     rondo_transport_maybe_pause(&stream->base);
     return 0;
@@ -195,7 +239,7 @@ int rondo_stream_write_eof(rondo_transport *transport)
         return 0;
     transport->has_eof = true;
     rondo_stream_settle(stream);
-    if (!stream->out.size)
+    if (!stream->out)
         rondo_socket_shutdown_write(transport->sock);
     return 0;
 }

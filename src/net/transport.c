@@ -257,22 +257,18 @@ rondo_protocol *rondo_transport_get_protocol(const rondo_transport *transport)
     return transport ? transport->protocol : NULL;
 }
 
-static void run_leave(struct rondo_ready *node, struct rondo_core *core)
-{
-    (void) core;
-    rondo_protocol_unref(rondo_container(node, struct rondo_protocol, leave));
-}
+/* The last reference to a protocol that was replaced, most likely by one of its own callbacks, which may go on to use
+ * it: it stays for the rest of this pass. */
+struct leaver {
+    struct rondo_ready ready;
+    rondo_protocol *protocol;
+};
 
-/* Give back the reference to a protocol that was replaced, most likely by one of its own callbacks, which may go on to
- * use it: it stays for the rest of this pass. */
-static void let_leave(rondo_loop *loop, rondo_protocol *protocol)
+static void run_leaver(struct rondo_ready *node, struct rondo_core *core)
 {
-    if (protocol->references > 1) {
-        rondo_protocol_unref(protocol);
-        return;
-    }
-    protocol->leave.run = run_leave;
-    rondo_loop_queue(loop, &protocol->leave);
+    struct leaver *leaver = rondo_container(node, struct leaver, ready);
+    rondo_protocol_unref(leaver->protocol);
+    rondo_release(&rondo_loop_of(core)->allocator, leaver);
 }
 
 int rondo_transport_set_protocol(rondo_transport *transport, rondo_protocol *protocol)
@@ -281,7 +277,12 @@ int rondo_transport_set_protocol(rondo_transport *transport, rondo_protocol *pro
         return rondo_fail(RONDO_EINVAL, "no transport or no protocol given");
     if (!transport->protocol)
         return rondo_fail(RONDO_ECLOSED, "the connection is gone");
+    rondo_loop *loop = transport->loop;
     rondo_protocol *old = transport->protocol;
+    bool is_last = old != protocol && old->references == 1;
+    struct leaver *leaver = is_last ? rondo_allocate(&loop->allocator, sizeof(*leaver)) : NULL;
+    if (is_last && !leaver)
+        return rondo_fail(RONDO_ENOMEM, NULL);
     rondo_protocol_ref(protocol);
     if (old->transport == transport)
         old->transport = NULL;
@@ -289,7 +290,12 @@ int rondo_transport_set_protocol(rondo_transport *transport, rondo_protocol *pro
     protocol->transport = transport;
     if (transport->type->protocol_changed)
         transport->type->protocol_changed(transport);
-    let_leave(transport->loop, old);
+    if (is_last) {
+        *leaver = (struct leaver){ .ready.run = run_leaver, .protocol = old };
+        rondo_loop_queue(loop, &leaver->ready);
+    } else {
+        rondo_protocol_unref(old);
+    }
     return 0;
 }
 
