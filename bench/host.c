@@ -119,6 +119,19 @@ int64_t bench_process_delay(pid_t pid)
     return delay;
 }
 
+int64_t bench_host_stolen(void)
+{
+    FILE *file = fopen("/proc/stat", "r");
+    unsigned long long ticks = 0;
+    if (!file)
+        return 0;
+    /* user nice system idle iowait irq softirq steal */
+    if (fscanf(file, "cpu %*u %*u %*u %*u %*u %*u %*u %llu", &ticks) != 1)
+        ticks = 0;
+    fclose(file);
+    return (int64_t) ticks * 1000000000 / sysconf(_SC_CLK_TCK);
+}
+
 int64_t bench_process_memory(pid_t pid)
 {
     char path[64];

@@ -43,6 +43,10 @@ int64_t bench_process_cpu(pid_t pid);
  * waits for are other programs: its figures are disturbed. */
 int64_t bench_process_delay(pid_t pid);
 
+/* How long the host of a virtual machine has kept its cores, all together, from running, in ns, by hundredths
+ * of a second; 0 where there is none. */
+int64_t bench_host_stolen(void);
+
 /* The bytes of memory that only process @pid holds; -1 when it cannot be told. */
 int64_t bench_process_memory(pid_t pid);
 

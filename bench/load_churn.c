@@ -20,6 +20,7 @@
 #include "histogram.h"
 #include "host.h"
 #include "load.h"
+#include "meter.h"
 #include "pattern.h"
 #include "syscalls.h"
 
@@ -134,21 +135,11 @@ static int run_timed(struct churn *churn, struct bench_sample *sample)
     const struct bench_load *load = churn->load;
     bench_histogram_clear(&churn->histogram);
     uint64_t cycles = churn->cycles;
-    int64_t start = bench_now();
-    int64_t delay = bench_process_delay(load->server);
-    int64_t cpu = bench_process_cpu(load->server);
-    if (run_until(churn, start + load->duration, cycles + 1) < 0)
+    struct bench_meter meter;
+    bench_meter_begin(&meter, load);
+    if (run_until(churn, meter.begin + load->duration, cycles + 1) < 0)
         return -1;
-    double count = (double) (churn->cycles - cycles);
-    double seconds = (double) (bench_now() - start) / 1e9;
-    cpu = bench_process_cpu(load->server) - cpu;
-    delay = bench_process_delay(load->server) - delay;
-    sample->value[BENCH_RATE] = count / seconds;
-    sample->value[BENCH_DELAY] = (double) delay / 1e9 / seconds;
-    sample->value[BENCH_CPU] = (double) cpu / 1000 / count;
-    sample->value[BENCH_P50] = bench_histogram_quantile(&churn->histogram, 0.5) / 1000;
-    sample->value[BENCH_P99] = bench_histogram_quantile(&churn->histogram, 0.99) / 1000;
-    sample->value[BENCH_WORST] = (double) churn->histogram.largest / 1000;
+    bench_meter_end(&meter, churn->cycles - cycles, &churn->histogram, sample);
     return 0;
 }
 

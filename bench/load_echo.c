@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "host.h"
+#include "meter.h"
 #include "pool.h"
 #include "syscalls.h"
 
@@ -18,24 +19,13 @@ static int run_timed(const struct bench_load *load, struct bench_pool *pool, str
     bench_histogram_clear(&histogram);
     pool->histogram = &histogram;
     uint64_t messages = pool->messages;
-    int64_t begin = bench_now();
-    int64_t delay = bench_process_delay(load->server);
-    int64_t cpu = bench_process_cpu(load->server);
-    int rc = bench_pool_run(pool, begin + load->duration);
-    double count = (double) (pool->messages - messages);
-    double seconds = (double) (bench_now() - begin) / 1e9;
-    cpu = bench_process_cpu(load->server) - cpu;
-    delay = bench_process_delay(load->server) - delay;
+    struct bench_meter meter;
+    bench_meter_begin(&meter, load);
+    int rc = bench_pool_run(pool, meter.begin + load->duration);
+    if (rc == 0)
+        bench_meter_end(&meter, pool->messages - messages, &histogram, sample);
     pool->histogram = NULL;
-    if (rc < 0)
-        return rc;
-    sample->value[BENCH_RATE] = count / seconds;
-    sample->value[BENCH_DELAY] = (double) delay / 1e9 / seconds;
-    sample->value[BENCH_CPU] = (double) cpu / 1000 / count;
-    sample->value[BENCH_P50] = bench_histogram_quantile(&histogram, 0.5) / 1000;
-    sample->value[BENCH_P99] = bench_histogram_quantile(&histogram, 0.99) / 1000;
-    sample->value[BENCH_WORST] = (double) histogram.largest / 1000;
-    return 0;
+    return rc;
 }
 
 static int run_counted(const struct bench_load *load, struct bench_pool *pool, struct bench_sample *sample)

@@ -6,11 +6,13 @@
  * Happy path: each thread connects its part of the connections and lets it run warm; they meet, the clock and
  * the server's CPU time are read, and they run until the same moment. Failures: as for the pool; a thread that has
  * failed still comes to the meetings. */
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "meter.h"
 #include "pool.h"
 #include "server.h"
 
@@ -74,40 +76,35 @@ static void *run_part(void *context)
 }
 
 /* The first thread's latencies stand for all: each has its share of every loop's connections. */
-static void sum_up(const struct part *parts, unsigned count, double seconds, int64_t cpu,
+static void sum_up(const struct part *parts, unsigned count, const struct bench_meter *meter,
                    struct bench_sample *sample)
 {
-    double messages = 0, load_cpu = 0;
+    uint64_t messages = 0;
+    int64_t load_cpu = 0;
     for (unsigned i = 0; i < count; i++) {
-        messages += (double) parts[i].messages;
-        load_cpu += (double) parts[i].cpu;
+        messages += parts[i].messages;
+        load_cpu += parts[i].cpu;
     }
-    sample->value[BENCH_RATE] = messages / seconds;
-    sample->value[BENCH_CPU] = (double) cpu / 1000 / messages;
-    sample->value[BENCH_LOAD_CPU] = load_cpu / 1000 / messages;
-    sample->value[BENCH_P50] = bench_histogram_quantile(&parts[0].histogram, 0.5) / 1000;
-    sample->value[BENCH_P99] = bench_histogram_quantile(&parts[0].histogram, 0.99) / 1000;
-    sample->value[BENCH_WORST] = (double) parts[0].histogram.largest / 1000;
+    bench_meter_end(meter, messages, &parts[0].histogram, sample);
+    sample->value[BENCH_DELAY] = NAN; /* of the loops, the load generator is one cause */
+    sample->value[BENCH_LOAD_CPU] = (double) load_cpu / 1000 / (double) messages;
 }
 
 static int measure(const struct bench_load *load, struct part *parts, unsigned count,
                    struct bench_sample *sample, struct meeting *meeting)
 {
     pthread_barrier_wait(&meeting->warm);
-    int64_t begin = bench_now();
-    int64_t cpu = bench_process_cpu(load->server);
-    meeting->deadline = begin + load->duration;
+    struct bench_meter meter;
+    bench_meter_begin(&meter, load);
+    meeting->deadline = meter.begin + load->duration;
     pthread_barrier_wait(&meeting->begun);
     pthread_barrier_wait(&meeting->over);
-    double seconds = (double) (bench_now() - begin) / 1e9;
-    cpu = bench_process_cpu(load->server) - cpu;
+    sum_up(parts, count, &meter, sample);
     int rc = 0;
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         pthread_join(parts[i].thread, NULL);
-    for (unsigned i = 0; i < count; i++)
         rc = rc < 0 ? rc : parts[i].rc;
-    if (rc == 0)
-        sum_up(parts, count, seconds, cpu, sample);
+    }
     return rc;
 }
 

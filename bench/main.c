@@ -51,6 +51,8 @@ static int run(const struct bench_options *options)
         rc = 1;
     if (options->svg && bench_svg_write(&plan, options->svg) < 0)
         rc = 1;
+    else if (options->svg && table)
+        printf("chart: %s\n", options->svg);
     bench_plan_free(&plan);
     return rc;
 }

@@ -11,7 +11,7 @@
 
 #include "host.h"
 
-enum { WIDTH = 28 };
+enum { WIDTH = 20 };
 
 static void on_end(int signal)
 {
@@ -56,8 +56,8 @@ static void draw(const struct bench_progress *progress, const char *kind, const 
         unsigned seconds = (unsigned) (each * (double) (progress->total - progress->done) + 1);
         snprintf(left, sizeof left, "%u:%02u left  ", seconds / 60, seconds % 60);
     }
-    snprintf(line, sizeof line, "[%s] %3zu%%  %s%s, %s: %s", bar, progress->done * 100 / progress->total,
-             left, kind, title, name);
+    snprintf(line, sizeof line, "[%s] %3zu%%  %s%s  %s, %s", bar, progress->done * 100 / progress->total,
+             left, name, kind, title);
     /* A line that wraps could not be drawn over. */
     fprintf(stderr, "\r%.*s\033[K", (int) terminal_width() - 1, line);
     fflush(stderr);

@@ -262,18 +262,27 @@ static void print_series(const struct bench_case *of, const struct bench_series 
         printf("    failed: %s\n", series->error);
 }
 
-/* Say so when other programs had the server's core for much of the time. */
+/* Say so when other programs, or the host of a virtual machine, had the cores for much of the time. */
 static void print_disturbance(const struct bench_plan *plan, const struct bench_case *of)
 {
-    double worst = 0;
+    static const double much = 0.05;
+    size_t count = 0, waited = 0, stolen = 0;
     for (size_t i = 0; i < of->series_count; i++) {
-        double delay = bench_summarize(&of->series[i], BENCH_DELAY).median;
-        if (delay > worst)
-            worst = delay;
+        for (size_t round = 0; round < of->series[i].count; round++) {
+            const struct bench_sample *sample = &of->series[i].samples[round];
+            count++;
+            waited += sample->value[BENCH_DELAY] > much;
+            stolen += sample->value[BENCH_STOLEN] > much;
+        }
     }
-    if (worst > 0.05 && plan->host.cores > 1)
-        printf("  disturbed: other programs kept a server from its core for %.0f %% of the time\n",
-               worst * 100);
+    if (waited > 0 && plan->host.cores > 1)
+        printf("  disturbed: in %zu of %zu measurements other programs had the server's core for more than "
+               "%.0f %% of the time\n",
+               waited, count, much * 100);
+    if (stolen > 0)
+        printf("  disturbed: in %zu of %zu measurements the host took more than %.0f %% of the machine's "
+               "time\n",
+               stolen, count, much * 100);
 }
 
 static void print_case(const struct bench_plan *plan, const struct bench_case *of)

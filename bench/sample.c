@@ -16,6 +16,7 @@ const char *const bench_metric_names[BENCH_METRICS] = {
     [BENCH_TIME] = "ns_per_operation",
     [BENCH_LOAD_CPU] = "load_cpu_us_per_request",
     [BENCH_DELAY] = "share_waited_for_core",
+    [BENCH_STOLEN] = "share_stolen_by_host",
 };
 
 void bench_sample_clear(struct bench_sample *sample)
