@@ -38,18 +38,19 @@ static void name_case(struct bench_case *made)
 {
     char size[32];
     format_size(size, sizeof size, made->size);
+    const char *what = made->kind == BENCH_UDP ? "sender" : made->kind == BENCH_PIPE ? "pair" : "connection";
     const char *plural = made->connections == 1 ? "" : "s";
     if (made->kind == BENCH_MICRO)
         snprintf(made->title, sizeof made->title, "%s", made->test);
     else if (made->kind == BENCH_CHURN)
         snprintf(made->title, sizeof made->title, "%u at a time, %s", made->connections, size);
     else if (made->kind == BENCH_IDLE)
-        snprintf(made->title, sizeof made->title, "%u connection%s", made->connections, plural);
+        snprintf(made->title, sizeof made->title, "%u %s%s", made->connections, what, plural);
     else if (made->kind == BENCH_LOOPS)
-        snprintf(made->title, sizeof made->title, "%u connection%s, %s, %zu us of work for each",
-                 made->connections, plural, size, made->work_us);
+        snprintf(made->title, sizeof made->title, "%u %s%s, %s, %zu us of work for each", made->connections,
+                 what, plural, size, made->work_us);
     else
-        snprintf(made->title, sizeof made->title, "%u connection%s, %s, %u in flight", made->connections,
+        snprintf(made->title, sizeof made->title, "%u %s%s, %s, %u in flight", made->connections, what,
                  plural, size, made->pipeline);
 }
 
@@ -99,6 +100,10 @@ static bool add_case(struct bench_plan *plan, struct bench_case made, unsigned m
         add_libraries(plan, &made);
     else
         add_servers(plan, &made, many);
+    if (made.series_count == 0) { /* nobody can */
+        free(made.series);
+        return true;
+    }
     name_case(&made);
     plan->cases[plan->count++] = made;
     return true;
@@ -106,24 +111,57 @@ static bool add_case(struct bench_plan *plan, struct bench_case made, unsigned m
 
 /* --- the kinds -------------------------------------------------------------------------------- */
 
-static bool add_echo(struct bench_plan *plan, const struct bench_options *options, unsigned rounds)
+/* What the three lists of a kind that echoes are without those of the command line. */
+struct lists {
+    const struct bench_numbers *connections, *sizes, *pipelines;
+};
+
+static bool add_lists(struct bench_plan *plan, const struct bench_options *options, struct bench_case made,
+                      const struct lists *lists)
 {
-    bool small = options->quick || options->demo;
-    const struct bench_numbers *connections =
-        pick(&options->connections, options->quick ? &one_and_some : &one_to_many);
-    const struct bench_numbers *sizes = pick(&options->sizes, small ? &only_small : &small_and_large);
-    const struct bench_numbers *pipelines = pick(&options->pipelines, small ? &only_one : &one_and_sixteen);
+    const struct bench_numbers *connections = pick(&options->connections, lists->connections);
+    const struct bench_numbers *sizes = pick(&options->sizes, lists->sizes);
+    const struct bench_numbers *pipelines = pick(&options->pipelines, lists->pipelines);
     bool done = true;
     for (size_t s = 0; s < sizes->count; s++) {
         for (size_t p = 0; p < pipelines->count; p++) {
             for (size_t c = 0; c < connections->count; c++) {
-                struct bench_case made = { .kind = BENCH_ECHO, .rounds = rounds };
                 made.connections = (unsigned) connections->values[c];
                 made.size = sizes->values[s];
                 made.pipeline = (unsigned) pipelines->values[p];
-                done = done && add_case(plan, made, 1);
+                if (made.kind != BENCH_UDP || made.size <= BENCH_LONGEST_DATAGRAM)
+                    done = done && add_case(plan, made, 1);
             }
         }
+    }
+    return done;
+}
+
+static bool add_echo(struct bench_plan *plan, const struct bench_options *options, unsigned rounds)
+{
+    bool small = options->quick || options->demo;
+    struct bench_case made = { .kind = BENCH_ECHO, .rounds = rounds };
+    struct lists lists = { options->quick ? &one_and_some : &one_to_many,
+                           small ? &only_small : &small_and_large, small ? &only_one : &one_and_sixteen };
+    return add_lists(plan, options, made, &lists);
+}
+
+static bool add_others(struct bench_plan *plan, const struct bench_options *options, unsigned rounds)
+{
+    static const struct {
+        enum bench_kind kind;
+        struct lists lists;
+    } others[] = {
+        { BENCH_UNIX_ECHO, { &only_some, &small_and_large, &only_one } },
+        { BENCH_UDP, { &only_one, &only_small, &one_and_sixteen } },
+        { BENCH_PIPE, { &one_and_some, &only_small, &only_one } },
+        { BENCH_PROXYING, { &only_some, &small_and_large, &only_one } },
+    };
+    bool done = true;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct bench_case made = { .kind = others[i].kind, .rounds = rounds };
+        if (options->kinds[others[i].kind])
+            done = done && add_lists(plan, options, made, &others[i].lists);
     }
     return done;
 }
@@ -205,6 +243,7 @@ bool bench_cases_add(struct bench_plan *plan, const struct bench_options *option
     }
     if (options->kinds[BENCH_LOOPS])
         done = done && add_loops(plan, options, rounds);
+    done = done && add_others(plan, options, rounds);
     if (options->kinds[BENCH_MICRO])
         done = done && add_micro(plan, rounds);
     return done;

@@ -9,61 +9,25 @@
  * reset, and bench_child_is_gone tells. No child outlives its parent (PR_SET_PDEATHSIG). */
 #include "child.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { ARGUMENTS = 24 };
 
-int bench_listen(unsigned port, bool shared, struct sockaddr_in *ret_address)
-{
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listener < 0)
-        return -1;
-    int on = 1;
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (shared)
-        setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    struct sockaddr_in address;
-    memset(&address, 0, sizeof address);
-    address.sin_family = AF_INET;
-    address.sin_port = htons((uint16_t) port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    if (bind(listener, (struct sockaddr *) &address, sizeof address) < 0 || listen(listener, 4096) < 0 ||
-        getsockname(listener, (struct sockaddr *) &address, &length) < 0) {
-        int number = errno;
-        close(listener);
-        errno = number;
-        return -1;
-    }
-    *ret_address = address;
-    return listener;
-}
-
-static void close_all(const int *descriptors, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        close(descriptors[i]);
-}
-
 /* What a child gets: descriptors, as number @first and so on, and where it runs. */
 struct dowry {
-    const int *descriptors;
+    int *descriptors;
     size_t count;
     int first;
-    bool all_cores;
+    int core; /* -1: all of them */
 };
 
 /* In the child: become a new image of this program. */
@@ -73,16 +37,16 @@ static _Noreturn void become(const struct bench_host *host, const struct dowry *
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127); /* it died before prctl */
-    if (dowry->all_cores)
+    if (dowry->core < 0)
         bench_unpin(host);
     else
-        bench_pin(host->server_core);
+        bench_pin(dowry->core);
     /* By way of numbers above them all, so that none is overwritten before its turn. */
-    int above[BENCH_MAX_LOOPS];
+    int *ends = dowry->descriptors; /* a copy: it is the child's memory */
     for (size_t i = 0; i < dowry->count; i++)
-        above[i] = fcntl(dowry->descriptors[i], F_DUPFD_CLOEXEC, dowry->first + (int) dowry->count);
+        ends[i] = fcntl(ends[i], F_DUPFD_CLOEXEC, dowry->first + (int) dowry->count);
     for (size_t i = 0; i < dowry->count; i++)
-        dup2(above[i], dowry->first + (int) i);
+        dup2(ends[i], dowry->first + (int) i);
     execv("/proc/self/exe", arguments);
     perror("rondo-bench: cannot start itself");
     _exit(127);
@@ -129,6 +93,8 @@ static void describe_errand(struct command *command, const struct bench_errand *
     add(command, errand->server->name);
     add_number(command, "--inherit", errand->service);
     add_number(command, "--loops", errand->loops);
+    add_number(command, "--pairs", errand->pairs);
+    add_number(command, "--upstream", errand->upstream);
     add_number(command, "--work", errand->work_us);
     add_number(command, "--spin", errand->tuning.spin_ns);
     add_number(command, "--receive-buffer", errand->tuning.receive_buffer);
@@ -136,47 +102,43 @@ static void describe_errand(struct command *command, const struct bench_errand *
     add_number(command, "--ring-entries", errand->tuning.ring_entries);
 }
 
-/* The sockets for a server's loops, which share a port. Returns 0; -1 with errno. */
-static int open_sockets(int *sockets, size_t count, struct sockaddr_in *address)
+/* Start the server on the ends that the child's wire has for it. */
+static int start_server(const struct bench_host *host, const struct bench_errand *errand,
+                        struct bench_child *child, char *error, size_t capacity)
 {
-    address->sin_port = 0;
-    for (size_t i = 0; i < count; i++) {
-        sockets[i] = bench_listen(ntohs(address->sin_port), count > 1, address);
-        if (sockets[i] < 0) {
-            int number = errno;
-            close_all(sockets, i);
-            errno = number;
-            return -1;
-        }
-    }
-    return 0;
+    struct command command = { .count = 0 };
+    describe_errand(&command, errand);
+    int core = errand->beside_load ? host->load_core : host->server_core;
+    struct dowry dowry = { child->wire.server_ends, child->wire.server_count, BENCH_CHILD_SOCKETS,
+                           errand->loops > 1 ? -1 : core };
+    child->pid = start(host, &dowry, command.arguments);
+    int number = errno;
+    bench_wire_hand_over(&child->wire);
+    if (child->pid > 0)
+        return 0;
+    snprintf(error, capacity, "cannot fork: %s", strerror(number));
+    bench_wire_close(&child->wire);
+    return -1;
 }
 
 int bench_child_serve(const struct bench_host *host, const struct bench_errand *errand,
                       struct bench_child *ret_child, char *error, size_t capacity)
 {
     struct bench_child child = { .pid = -1 };
-    int sockets[BENCH_MAX_LOOPS];
-    if (open_sockets(sockets, errand->loops, &child.address) < 0) {
-        snprintf(error, capacity, "cannot listen on 127.0.0.1: %s", strerror(errno));
+    size_t count = errand->service == BENCH_PIPES ? errand->pairs : errand->loops;
+    if (bench_wire_open(&child.wire, errand->service, count) < 0) {
+        snprintf(error, capacity, "cannot open sockets or pipes: %s", strerror(errno));
         return -1;
     }
-    struct command command = { .count = 0 };
-    describe_errand(&command, errand);
-    struct dowry dowry = { sockets, errand->loops, BENCH_CHILD_SOCKETS, errand->loops > 1 };
-    child.pid = start(host, &dowry, command.arguments);
-    int number = errno;
-    close_all(sockets, errand->loops);
-    if (child.pid < 0) {
-        snprintf(error, capacity, "cannot fork: %s", strerror(number));
+    if (start_server(host, errand, &child, error, capacity) < 0)
         return -1;
-    }
     *ret_child = child;
     return 0;
 }
 
 void bench_child_stop(struct bench_child *child)
 {
+    bench_wire_close(&child->wire); /* of one that was not started: nothing */
     if (child->pid < 0)
         return;
     kill(child->pid, SIGTERM);
@@ -231,7 +193,7 @@ int bench_child_micro(const struct bench_host *host, const char *suite, const ch
     add(&command, suite);
     add(&command, test);
     add(&command, core);
-    struct dowry dowry = { &ends[1], 1, STDOUT_FILENO, false };
+    struct dowry dowry = { &ends[1], 1, STDOUT_FILENO, host->server_core };
     pid_t pid = start(host, &dowry, command.arguments);
     close(ends[1]);
     char text[64];

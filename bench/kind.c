@@ -15,6 +15,14 @@ const struct bench_kind_info bench_kinds[BENCH_KINDS] = {
                      BENCH_PER_CONNECTION, BENCH_TCP, bench_load_idle },
     [BENCH_LOOPS] = { "loops", "Loops: several on one port, each on a core of its own", "req/s",
                       BENCH_PER_LOOP, BENCH_TCP, bench_load_loops },
+    [BENCH_UNIX_ECHO] = { "unix", "Unix sockets: echo", "req/s", BENCH_PER_REQUEST, BENCH_UNIX,
+                          bench_load_echo },
+    [BENCH_UDP] = { "udp", "UDP: echo of datagrams", "msg/s", BENCH_PER_REQUEST, BENCH_DATAGRAMS,
+                    bench_load_udp },
+    [BENCH_PIPE] = { "pipe", "Pipes: echo from one into another", "req/s", BENCH_PER_REQUEST, BENCH_PIPES,
+                     bench_load_echo },
+    [BENCH_PROXYING] = { "proxy", "Proxy: TCP echo by a server behind it", "req/s", BENCH_PER_REQUEST,
+                         BENCH_PROXY, bench_load_echo },
     [BENCH_MICRO] = { "micro", "Micro: one operation", NULL, BENCH_PER_OPERATION, BENCH_NO_SERVICE, NULL },
 };
 

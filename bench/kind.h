@@ -6,7 +6,19 @@
 #include "load.h"
 #include "server.h"
 
-enum bench_kind { BENCH_ECHO, BENCH_BULK, BENCH_CHURN, BENCH_IDLE, BENCH_LOOPS, BENCH_MICRO, BENCH_KINDS };
+enum bench_kind {
+    BENCH_ECHO,
+    BENCH_BULK,
+    BENCH_CHURN,
+    BENCH_IDLE,
+    BENCH_LOOPS,
+    BENCH_UNIX_ECHO,
+    BENCH_UDP,
+    BENCH_PIPE,
+    BENCH_PROXYING,
+    BENCH_MICRO,
+    BENCH_KINDS
+};
 
 /* Which figures a kind has, and so which columns and bars. */
 enum bench_figures {

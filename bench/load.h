@@ -3,7 +3,6 @@
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,12 +10,13 @@
 
 #include "host.h"
 #include "sample.h"
+#include "wire.h"
 
 struct bench_load {
     const struct bench_host *host;
-    struct sockaddr_in address; /* of the server */
-    unsigned loops;             /* of the server */
-    pid_t server;               /* whose CPU time and memory are read */
+    struct bench_wire *wire; /* to the server */
+    unsigned loops;          /* of the server */
+    pid_t server;            /* whose CPU time and memory are read */
     unsigned connections;
     size_t size;              /* of a message, in bytes: 1 to BENCH_PATTERN_LONGEST */
     unsigned pipeline;        /* messages in flight on each connection: 1 to BENCH_MAX_PIPELINE */
@@ -24,7 +24,7 @@ struct bench_load {
     bool count_syscalls;
 };
 
-enum { BENCH_MAX_PIPELINE = 1024 };
+enum { BENCH_MAX_PIPELINE = 1024, BENCH_LONGEST_DATAGRAM = 1472 };
 
 /* Each of these measures once and fills in *ret_sample. Returns 0; -1 with a text in @error: a server that
  * cannot be reached, a wrong byte, an answer that does not come. */
@@ -40,6 +40,9 @@ bench_load_function bench_load_churn;
 
 /* Connections that echo once and then do nothing. Fills in memory. */
 bench_load_function bench_load_idle;
+
+/* Datagrams there and back. Fills in the same as echo. */
+bench_load_function bench_load_udp;
 
 /* Echo from several threads, enough for a server of several loops. Fills in rate, CPU of both sides, latencies. */
 bench_load_function bench_load_loops;

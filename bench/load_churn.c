@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,8 @@ static int try_connect(struct churn *churn, struct slot *slot)
         if (bind(slot->fd, (struct sockaddr *) &source, sizeof source) < 0)
             return -1;
     }
-    return connect(slot->fd, (const struct sockaddr *) &churn->load->address, sizeof churn->load->address);
+    const struct bench_address *address = &churn->load->wire->address;
+    return connect(slot->fd, (const struct sockaddr *) &address->socket, address->length);
 }
 
 /* Connect and send the message. */

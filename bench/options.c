@@ -123,7 +123,7 @@ static int take_protocol(const struct option *option, struct bench_options *opti
 /* --- the table -------------------------------------------------------------------------------- */
 
 #define AT(member) offsetof(struct bench_options, member)
-#define KINDS "echo, bulk, churn, idle, loops, micro"
+#define KINDS "echo, bulk, churn, idle, loops, unix, udp, pipe, proxy, micro"
 
 static const struct option table[] = {
     { "--demo", NULL, "selector against proactor on this machine, in well under a minute", take_flag,
@@ -168,6 +168,8 @@ static const struct option table[] = {
     { "--probe", NULL, "what can run here, and why not", take_mode, 0, BENCH_MODE_PROBE, 0, NULL },
     { "--list", NULL, "all servers and micro benchmarks", take_mode, 0, BENCH_MODE_LIST, 0, NULL },
     { "--help", NULL, "this", take_mode, 0, BENCH_MODE_HELP, 0, NULL },
+    { "--pairs", "N", NULL, take_number, AT(pairs), 1, 100000, "a number" },
+    { "--upstream", "P", NULL, take_number, AT(upstream), 1, 65535, "a port" },
     { "--inherit", "SERVICE", NULL, take_number, AT(inherited), 1, SIZE_MAX, "a service" },
 };
 

@@ -36,7 +36,8 @@ struct bench_options {
     const char *serve; /* a server to run for others to measure */
     const struct bench_protocol *protocol;
     size_t port;
-    size_t inherited; /* the service that a child does on the sockets that it finds open; see child.h */
+    size_t pairs, upstream; /* of a child; see child.h */
+    size_t inherited;       /* the service that a child does on the sockets that it finds open; see child.h */
 };
 
 /* Returns 0; -1 after a line on stderr that says what is wrong. The texts are those of @arguments. */

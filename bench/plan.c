@@ -77,9 +77,18 @@ static int choose_servers(struct bench_plan *plan, const struct bench_options *o
 
 static int check_limits(const struct bench_plan *plan)
 {
+    if (plan->count == 0) {
+        fprintf(
+            stderr,
+            "rondo-bench: nothing is left to be measured: none of the servers can, or a datagram would have "
+            "more than %d bytes\n",
+            BENCH_LONGEST_DATAGRAM);
+        return 2;
+    }
     size_t limit = bench_raise_file_limit();
     for (size_t i = 0; i < plan->count; i++) {
-        if (plan->cases[i].connections + 64 <= limit)
+        size_t each = plan->cases[i].kind == BENCH_PIPE ? 4 : 1;
+        if (plan->cases[i].connections * each + 64 <= limit)
             continue;
         fprintf(
             stderr,

@@ -11,6 +11,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +40,7 @@ int bench_pool_init(struct bench_pool *pool, const struct bench_load *load, unsi
                     size_t error_capacity)
 {
     memset(pool, 0, sizeof *pool);
-    pool->address = load->address;
+    pool->wire = load->wire;
     pool->size = load->size;
     pool->pipeline = load->pipeline;
     pool->capacity = capacity;
@@ -57,7 +59,8 @@ int bench_pool_init(struct bench_pool *pool, const struct bench_load *load, unsi
 
 void bench_pool_destroy(struct bench_pool *pool)
 {
-    for (unsigned i = 0; pool->connections && i < pool->count; i++)
+    bool pipes = pool->wire->client_count > 0; /* which are the wire's */
+    for (unsigned i = 0; pool->connections && i < pool->count && !pipes; i++)
         close(pool->connections[i].fd);
     if (pool->epoll >= 0)
         close(pool->epoll);
@@ -71,12 +74,15 @@ void bench_pool_destroy(struct bench_pool *pool)
     pool->count = 0;
 }
 
-static int watch(struct bench_pool *pool, struct bench_connection *connection, bool write)
+static int watch(struct bench_pool *pool, struct bench_connection *connection, bool wanted)
 {
-    struct epoll_event event = { .events = EPOLLIN | (write ? (uint32_t) EPOLLOUT : 0),
+    bool apart = connection->out != connection->fd; /* then it is watched only while it is waited for */
+    struct epoll_event event = { .events =
+                                     (apart ? 0 : (uint32_t) EPOLLIN) | (wanted ? (uint32_t) EPOLLOUT : 0),
                                  .data.ptr = connection };
-    connection->wants_write = write;
-    if (epoll_ctl(pool->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0)
+    int operation = !apart ? EPOLL_CTL_MOD : wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
+    connection->wants_write = wanted;
+    if (epoll_ctl(pool->epoll, operation, connection->out, &event) == 0)
         return 0;
     return fail(pool, connection, "epoll_ctl failed");
 }
@@ -86,8 +92,7 @@ static int flush(struct bench_pool *pool, struct bench_connection *connection)
     while (connection->sent < connection->queued) {
         uint64_t left = connection->queued - connection->sent;
         size_t length = left < BENCH_PATTERN_LONGEST ? (size_t) left : BENCH_PATTERN_LONGEST;
-        ssize_t sent = send(connection->fd, bench_pattern_at(connection->number, connection->sent), length,
-                            MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t sent = write(connection->out, bench_pattern_at(connection->number, connection->sent), length);
         if (sent < 0) {
             if (errno == EAGAIN)
                 return connection->wants_write ? 0 : watch(pool, connection, true);
@@ -126,7 +131,7 @@ static unsigned count_answers(struct bench_pool *pool, struct bench_connection *
 
 static int receive(struct bench_pool *pool, struct bench_connection *connection)
 {
-    ssize_t got = recv(connection->fd, pool->scratch, BENCH_PATTERN_LONGEST, MSG_DONTWAIT);
+    ssize_t got = read(connection->fd, pool->scratch, BENCH_PATTERN_LONGEST);
     if (got < 0)
         return errno == EAGAIN ? 0 : fail(pool, connection, strerror(errno));
     if (got == 0) {
@@ -171,23 +176,55 @@ static int turn(struct bench_pool *pool, int timeout_ms)
     return 0;
 }
 
+static int connect_socket(const struct bench_address *address)
+{
+    const struct sockaddr *name = (const struct sockaddr *) &address->socket;
+    int fd = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    if (fd >= 0 && name->sa_family == AF_INET)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (fd >= 0 && connect(fd, name, address->length) < 0) {
+        int number = errno;
+        close(fd);
+        errno = number;
+        return -1;
+    }
+    return fd;
+}
+
 static int connect_one(struct bench_pool *pool)
 {
+    const struct bench_wire *wire = pool->wire;
     struct bench_connection *connection = &pool->connections[pool->count];
     connection->number = pool->first + pool->count;
     connection->sent_at = pool->times + (size_t) pool->count * pool->pipeline;
     connection->answer_end = pool->size;
-    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (wire->client_count > 0) {
+        connection->fd = wire->client_ends[(size_t) pool->count * 2];
+        connection->out = wire->client_ends[(size_t) pool->count * 2 + 1];
+    } else {
+        connection->fd = connection->out = connect_socket(&wire->address);
+    }
     if (connection->fd < 0)
         return fail(pool, connection, strerror(errno));
     pool->count++;
-    int on = 1;
-    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    fcntl(connection->fd, F_SETFL, O_NONBLOCK);
+    fcntl(connection->out, F_SETFL, O_NONBLOCK);
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
-    if (connect(connection->fd, (struct sockaddr *) &pool->address, sizeof pool->address) < 0 ||
-        epoll_ctl(pool->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0)
+    if (epoll_ctl(pool->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0)
         return fail(pool, connection, strerror(errno));
     return 0;
+}
+
+/* No more messages will come. */
+static void shut_down(struct bench_pool *pool, unsigned index)
+{
+    if (pool->wire->client_count == 0) {
+        shutdown(pool->connections[index].fd, SHUT_WR);
+        return;
+    }
+    close(pool->connections[index].out);
+    pool->wire->client_ends[(size_t) index * 2 + 1] = -1;
 }
 
 int bench_pool_grow(struct bench_pool *pool, unsigned count)
@@ -250,7 +287,7 @@ int bench_pool_finish(struct bench_pool *pool)
     pool->finishing = true;
     pool->last_news = bench_now();
     for (unsigned i = 0; i < pool->count; i++)
-        shutdown(pool->connections[i].fd, SHUT_WR);
+        shut_down(pool, i);
     while (pool->ended < pool->count) {
         if (turn(pool, 100) < 0)
             return -1;

@@ -3,7 +3,6 @@
 #ifndef BENCH_POOL_H
 #define BENCH_POOL_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +11,8 @@
 #include "load.h"
 
 struct bench_connection {
-    int fd;
+    int fd;              /* where answers come from */
+    int out;             /* where messages go: the same, or another pipe */
     unsigned number;     /* which part of the pattern it sends */
     bool wants_write;    /* watched for writing too */
     bool ended;          /* the server has closed it, as asked */
@@ -26,7 +26,7 @@ struct bench_connection {
 };
 
 struct bench_pool {
-    struct sockaddr_in address;
+    struct bench_wire *wire;
     size_t size;
     unsigned pipeline;
     int epoll;

@@ -124,6 +124,18 @@ void bench_report_probe(const struct bench_host *host)
     printf("  %-*s %-4s %s\n", NAME_WIDTH, "system calls", counts ? "yes" : "no", reason);
 }
 
+static void print_services(unsigned services)
+{
+    static const char *const names[] = { "tcp", "unix", "udp", "pipe", "proxy" };
+    const char *separator = "";
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!(services & 1U << i))
+            continue;
+        printf("%s%s", separator, names[i]);
+        separator = ", ";
+    }
+}
+
 void bench_report_list(void)
 {
     const struct bench_server *servers;
@@ -131,8 +143,11 @@ void bench_report_list(void)
     size_t server_count = bench_servers(&servers);
     size_t suite_count = bench_suites(&suites);
     print_heading("servers");
-    for (size_t i = 0; i < server_count; i++)
-        printf("  %-*s %s\n", NAME_WIDTH, servers[i].name, servers[i].about);
+    for (size_t i = 0; i < server_count; i++) {
+        printf("  %-*s %s (", NAME_WIDTH, servers[i].name, servers[i].about);
+        print_services(servers[i].services);
+        printf(")\n");
+    }
     printf("\n");
     print_heading("micro benchmarks");
     for (const struct bench_test *test = bench_tests; test->name; test++) {

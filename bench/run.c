@@ -5,6 +5,7 @@
  * temperature) meets them alike, and each round begins with another one. Failures: a server that fails is
  * left out of the later rounds of its case, and its series says why. */
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,24 +16,15 @@
 #include "plan.h"
 #include "progress.h"
 
-static int measure_server(const struct bench_plan *plan, const struct bench_case *of,
-                          struct bench_series *series, struct bench_sample *sample)
+/* Have @child under load. */
+static int measure_child(const struct bench_plan *plan, const struct bench_case *of,
+                         struct bench_series *series, struct bench_child *child, struct bench_sample *sample)
 {
-    struct bench_child child;
-    struct bench_errand errand = {
-        .server = series->server,
-        .service = bench_kinds[of->kind].service,
-        .loops = series->loops,
-        .work_us = of->work_us,
-        .tuning = plan->tuning,
-    };
-    if (bench_child_serve(&plan->host, &errand, &child, series->error, sizeof series->error) < 0)
-        return -1;
     struct bench_load load = {
         .host = &plan->host,
         .loops = series->loops,
-        .address = child.address,
-        .server = child.pid,
+        .wire = &child->wire,
+        .server = child->pid,
         .connections = of->connections,
         .size = of->size,
         .pipeline = of->pipeline,
@@ -42,11 +34,49 @@ static int measure_server(const struct bench_plan *plan, const struct bench_case
     };
     int rc = bench_kinds[of->kind].load(&load, sample, series->error, sizeof series->error);
     char end[128];
-    if (rc < 0 && bench_child_is_gone(&child, end, sizeof end)) {
+    if (rc < 0 && bench_child_is_gone(child, end, sizeof end)) {
         size_t used = strlen(series->error);
         snprintf(series->error + used, sizeof series->error - used, "; the server %s", end);
     }
-    bench_child_stop(&child);
+    return rc;
+}
+
+/* What a proxy connects to: the bare echo, out of its way on the load generator's core. */
+static int start_upstream(const struct bench_plan *plan, struct bench_series *series,
+                          struct bench_child *child)
+{
+    struct bench_errand errand = {
+        .server = bench_server_find("bare-epoll", BENCH_TCP),
+        .service = BENCH_TCP,
+        .loops = 1,
+        .beside_load = true,
+    };
+    return bench_child_serve(&plan->host, &errand, child, series->error, sizeof series->error);
+}
+
+static int measure_server(const struct bench_plan *plan, const struct bench_case *of,
+                          struct bench_series *series, struct bench_sample *sample)
+{
+    struct bench_child upstream = { .pid = -1 }, child;
+    struct bench_errand errand = {
+        .server = series->server,
+        .service = bench_kinds[of->kind].service,
+        .loops = series->loops,
+        .pairs = of->kind == BENCH_PIPE ? of->connections : 0,
+        .work_us = of->work_us,
+        .tuning = plan->tuning,
+    };
+    if (of->kind == BENCH_PROXYING) {
+        if (start_upstream(plan, series, &upstream) < 0)
+            return -1;
+        errand.upstream = bench_address_port(&upstream.wire.address);
+    }
+    int rc = bench_child_serve(&plan->host, &errand, &child, series->error, sizeof series->error);
+    if (rc == 0) {
+        rc = measure_child(plan, of, series, &child, sample);
+        bench_child_stop(&child);
+    }
+    bench_child_stop(&upstream);
     return rc;
 }
 
@@ -93,6 +123,7 @@ size_t bench_plan_run(struct bench_plan *plan)
 {
     struct bench_progress progress;
     size_t failures = 0;
+    signal(SIGPIPE, SIG_IGN); /* a server that is gone shows as an error */
     bench_pattern_init();
     bench_pin(plan->host.load_core);
     bench_progress_begin(&progress, count_steps(plan));

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "child.h"
 
@@ -56,29 +55,33 @@ static int run_workers(struct worker *workers, size_t count)
 /* The listening sockets that the loops share; the first one settles the port. */
 static int open_sockets(const struct bench_options *options, struct worker *workers, size_t count)
 {
-    struct sockaddr_in address = { .sin_port = htons((uint16_t) options->port) };
+    unsigned port = (unsigned) options->port;
     for (size_t i = 0; i < count; i++) {
-        workers[i].job.socket = bench_listen(ntohs(address.sin_port), count > 1, &address);
-        if (workers[i].job.socket >= 0)
-            continue;
-        fprintf(stderr, "rondo-bench: cannot listen on 127.0.0.1:%u: %s\n", ntohs(address.sin_port),
-                strerror(errno));
-        return -1;
+        struct bench_address address;
+        workers[i].job.socket = bench_wire_listen(port, count > 1, &address);
+        if (workers[i].job.socket < 0) {
+            fprintf(stderr, "rondo-bench: cannot listen on 127.0.0.1:%u: %s\n", port, strerror(errno));
+            return -1;
+        }
+        fcntl(workers[i].job.socket, F_SETFL, O_NONBLOCK);
+        port = bench_address_port(&address);
     }
-    printf("listening on 127.0.0.1:%u server=%s\n", ntohs(address.sin_port), options->serve);
+    printf("listening on 127.0.0.1:%u server=%s\n", port, options->serve);
     fflush(stdout);
     return 0;
 }
 
 static int find_sockets(struct worker *workers, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        workers[i].job.socket = BENCH_CHILD_SOCKETS + (int) i;
-        if (fcntl(workers[i].job.socket, F_GETFD) < 0) {
-            fprintf(stderr, "rondo-bench: --inherit: no socket at descriptor %d\n", workers[i].job.socket);
+    size_t pairs = workers[0].job.pairs;
+    for (int i = 0; i < (int) (pairs > 0 ? 2 * pairs : count); i++) {
+        if (fcntl(BENCH_CHILD_SOCKETS + i, F_SETFL, O_NONBLOCK) < 0) {
+            fprintf(stderr, "rondo-bench: --inherit: no socket at descriptor %d\n", BENCH_CHILD_SOCKETS + i);
             return -1;
         }
     }
+    for (size_t i = 0; i < count; i++)
+        workers[i].job.socket = BENCH_CHILD_SOCKETS + (int) i;
     return 0;
 }
 
@@ -98,7 +101,12 @@ static const struct bench_server *find_server(const struct bench_options *option
 
 static struct bench_job describe_job(const struct bench_options *options, enum bench_service service)
 {
-    struct bench_job job = { .service = service, .tuning = options->tuning };
+    struct bench_job job = {
+        .service = service,
+        .pairs = options->pairs,
+        .upstream = (unsigned) options->upstream,
+        .tuning = options->tuning,
+    };
     if (options->protocol)
         job.answer = options->protocol->answer;
     if (!job.answer && options->work_us.values[0] > 0)
@@ -130,7 +138,5 @@ int bench_serve(const struct bench_options *options)
     }
     if ((options->inherited ? find_sockets(workers, loops) : open_sockets(options, workers, loops)) < 0)
         return 1;
-    for (size_t i = 0; i < loops; i++)
-        fcntl(workers[i].job.socket, F_SETFL, O_NONBLOCK);
     return run_workers(workers, loops);
 }

@@ -18,7 +18,11 @@ enum bench_family {
 /* What a server does. */
 enum bench_service {
     BENCH_NO_SERVICE = 0,
-    BENCH_TCP = 1 << 0, /* answers on the connections to a listening socket */
+    BENCH_TCP = 1 << 0,       /* answers on the connections to a listening socket */
+    BENCH_UNIX = 1 << 1,      /* the same on a Unix socket */
+    BENCH_DATAGRAMS = 1 << 2, /* sends each datagram back to where it came from */
+    BENCH_PIPES = 1 << 3,     /* what comes from one pipe goes into another */
+    BENCH_PROXY = 1 << 4,     /* connects each connection to a server behind it, and copies both ways */
     BENCH_ANY_SERVICE = 0xffff
 };
 
@@ -32,7 +36,10 @@ enum { BENCH_MAX_LOOPS = 256 }; /* of one server */
 /* What one loop is to do. */
 struct bench_job {
     enum bench_service service;
-    int socket;           /* non-blocking; it listens already */
+    int socket; /* non-blocking; it listens already, or is a bound datagram socket. Pipes: the first of them,
+                   the others have the numbers behind it: for each pair one to read from, one to write to */
+    size_t pairs;         /* of pipes */
+    unsigned upstream;    /* proxy: the port of 127.0.0.1 of the server behind it */
     bench_answer *answer; /* NULL: echo */
     struct bench_tuning tuning;
 };

@@ -136,7 +136,7 @@ const struct bench_server bench_epoll_servers[] = {
     { .name = "bare-epoll",
       .about = "hand-written epoll loop: recv + send",
       .family = BENCH_BARE,
-      .services = BENCH_TCP,
+      .services = BENCH_TCP | BENCH_UNIX,
       .serve = serve },
     { .name = NULL },
 };

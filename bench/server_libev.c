@@ -137,7 +137,7 @@ const struct bench_server bench_libev_servers[] = {
     { .name = "libev",
       .about = "libev, ev_io with recv + send",
       .family = BENCH_PEER,
-      .services = BENCH_TCP,
+      .services = BENCH_TCP | BENCH_UNIX,
       .serve = serve },
     { .name = NULL },
 };

@@ -11,7 +11,11 @@
 enum { BUFFER = 64 * 1024 };
 
 struct client {
-    uv_tcp_t tcp;
+    union {
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
     unsigned char state; /* the answer's */
 };
 
@@ -22,6 +26,7 @@ struct write {
 
 static _Thread_local _Alignas(4096) char buffer[BUFFER];
 static _Thread_local bench_answer *answer;
+static _Thread_local bool is_unix;
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -130,36 +135,43 @@ static void read_fast(uv_stream_t *stream, ssize_t got, const uv_buf_t *data)
     write_later(stream, rest, left);
 }
 
+static int init_stream(uv_loop_t *loop, struct client *stream)
+{
+    return is_unix ? uv_pipe_init(loop, &stream->uv.pipe, 0) : uv_tcp_init(loop, &stream->uv.tcp);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct client *client = status == 0 ? calloc(1, sizeof *client) : NULL;
     if (!client)
         return;
-    uv_tcp_init(listener->loop, &client->tcp);
-    if (uv_accept(listener, (uv_stream_t *) client) != 0) {
-        close_stream((uv_stream_t *) client);
+    init_stream(listener->loop, client);
+    if (uv_accept(listener, &client->uv.stream) != 0) {
+        close_stream(&client->uv.stream);
         return;
     }
     const struct bench_server *server = listener->data;
     if (strcmp(server->argument, "usual") == 0)
-        uv_read_start((uv_stream_t *) client, allocate_usual, read_usual);
+        uv_read_start(&client->uv.stream, allocate_usual, read_usual);
     else
-        uv_read_start((uv_stream_t *) client, allocate_shared, read_fast);
+        uv_read_start(&client->uv.stream, allocate_shared, read_fast);
 }
 
 static int serve(const struct bench_server *server, const struct bench_job *job)
 {
     uv_loop_t loop;
-    uv_tcp_t tcp;
+    struct client listener;
     answer = job->answer;
+    is_unix = job->service == BENCH_UNIX;
     int rc = uv_loop_init(&loop);
     if (rc == 0)
-        rc = uv_tcp_init(&loop, &tcp);
-    tcp.data = (void *) (uintptr_t) server;
+        rc = init_stream(&loop, &listener);
+    listener.uv.stream.data = (void *) (uintptr_t) server;
     if (rc == 0)
-        rc = uv_tcp_open(&tcp, job->socket);
+        rc = is_unix ? uv_pipe_open(&listener.uv.pipe, job->socket)
+                     : uv_tcp_open(&listener.uv.tcp, job->socket);
     if (rc == 0)
-        rc = uv_listen((uv_stream_t *) &tcp, 4096, on_connection);
+        rc = uv_listen(&listener.uv.stream, 4096, on_connection);
     if (rc != 0) {
         fprintf(stderr, "%s: %s\n", server->name, uv_strerror(rc));
         return -1;
@@ -173,13 +185,13 @@ const struct bench_server bench_libuv_servers[] = {
     { .name = "libuv",
       .about = "libuv, uv_try_write",
       .family = BENCH_PEER,
-      .services = BENCH_TCP,
+      .services = BENCH_TCP | BENCH_UNIX,
       .argument = "fast",
       .serve = serve },
     { .name = "libuv-write",
       .about = "libuv, the usual way: malloc + uv_write",
       .family = BENCH_PEER,
-      .services = BENCH_TCP,
+      .services = BENCH_TCP | BENCH_UNIX,
       .only_echo = true,
       .argument = "usual",
       .serve = serve },

@@ -18,11 +18,22 @@ static const char script[] = "import asyncio, socket, sys\n"
                              "        self.transport = transport\n"
                              "    def data_received(self, data):\n"
                              "        self.transport.write(data)\n"
+                             "class Datagrams(asyncio.DatagramProtocol):\n"
+                             "    def connection_made(self, transport):\n"
+                             "        self.transport = transport\n"
+                             "    def datagram_received(self, data, address):\n"
+                             "        self.transport.sendto(data, address)\n"
                              "async def main():\n"
                              "    loop = asyncio.get_running_loop()\n"
                              "    sock = socket.socket(fileno=int(sys.argv[1]))\n"
                              "    sock.setblocking(False)\n"
-                             "    server = await loop.create_server(Echo, sock=sock, backlog=4096)\n"
+                             "    if sock.type == socket.SOCK_DGRAM:\n"
+                             "        await loop.create_datagram_endpoint(Datagrams, sock=sock)\n"
+                             "        await loop.create_future()\n"
+                             "    create = loop.create_server\n"
+                             "    if sock.family == socket.AF_UNIX:\n"
+                             "        create = loop.create_unix_server\n"
+                             "    server = await create(Echo, sock=sock, backlog=4096)\n"
                              "    await server.serve_forever()\n"
                              "if sys.argv[2] == 'uvloop':\n"
                              "    import uvloop\n"
@@ -82,7 +93,7 @@ const struct bench_server bench_python_servers[] = {
     { .name = "uvloop",
       .about = "Python: uvloop, a Protocol",
       .family = BENCH_PEER,
-      .services = BENCH_TCP,
+      .services = BENCH_TCP | BENCH_UNIX | BENCH_DATAGRAMS,
       .only_echo = true,
       .argument = "uvloop",
       .available = available,
@@ -90,7 +101,7 @@ const struct bench_server bench_python_servers[] = {
     { .name = "asyncio",
       .about = "Python: asyncio, a Protocol",
       .family = BENCH_PEER,
-      .services = BENCH_TCP,
+      .services = BENCH_TCP | BENCH_UNIX | BENCH_DATAGRAMS,
       .only_echo = true,
       .argument = "asyncio",
       .available = available,

@@ -104,6 +104,18 @@ def every_server(program):
     check_json(output, loaded)
 
 
+def other_kinds(program):
+    """Unix sockets, datagrams, pipes, proxying."""
+    figures = ('requests_per_second', 'cpu_us_per_request', 'latency_p50_us', 'latency_p99_us')
+    output, _ = run(program, '--peers', '--only', 'unix,udp,pipe,proxy', '--connections', '1,5', '--sizes', '64,1400',
+                    '--pipeline', '7', *SHORT)
+    kinds = {case['kind'] for case in check_json(output, figures)}
+    check(kinds == {'unix', 'udp', 'pipe', 'proxy'}, f'only {kinds}')
+    output, _ = run(program, '--peers', '--only', 'unix,pipe,proxy', '--connections', '2', '--sizes', '100k',
+                    '--pipeline', '16', *SHORT)  # more than any of them takes at once
+    check_json(output, figures)
+
+
 def memory(program):
     output, _ = run(program, '--only', 'idle', '--connections', '2000', *SHORT)
     check_json(output, ('bytes_per_connection',))
