@@ -49,14 +49,28 @@ static const rondo_protocol_ops answering = {
     .resume_writing = on_resume,
 };
 
-static int serve_on(rondo_loop *loop, const struct bench_job *job)
+static rondo_future *create_server(rondo_loop *loop, const rondo_protocol_ops *ops, int sock)
 {
     rondo_server_options options = RONDO_SERVER_OPTIONS;
-    options.sock = job->socket;
+    options.sock = sock;
     options.backlog = 4096;
+    return rondo_create_server(loop, rondo_protocol_new, (void *) (uintptr_t) ops, &options);
+}
+
+static rondo_future *create_unix_server(rondo_loop *loop, const rondo_protocol_ops *ops, int sock)
+{
+    rondo_unix_server_options options = RONDO_UNIX_SERVER_OPTIONS;
+    options.sock = sock;
+    options.backlog = 4096;
+    return rondo_create_unix_server(loop, rondo_protocol_new, (void *) (uintptr_t) ops, &options);
+}
+
+static int serve_on(rondo_loop *loop, const struct bench_job *job)
+{
     answer = job->answer;
     const rondo_protocol_ops *ops = answer ? &answering : &echo;
-    rondo_future *future = rondo_create_server(loop, rondo_protocol_new, (void *) (uintptr_t) ops, &options);
+    rondo_future *future = job->service == BENCH_UNIX ? create_unix_server(loop, ops, job->socket)
+                                                      : create_server(loop, ops, job->socket);
     int rc = rondo_loop_run_until_complete(loop, future, NULL);
     return rc < 0 ? rc : rondo_loop_run_forever(loop);
 }
@@ -112,7 +126,7 @@ size_t bench_rondo_servers(struct bench_server *ret_servers, size_t capacity)
             .name = names[i],
             .about = infos[i].is_proactor ? "rondo on a proactor" : "rondo on a selector",
             .family = infos[i].is_proactor ? BENCH_PROACTOR : BENCH_SELECTOR,
-            .services = BENCH_TCP,
+            .services = BENCH_TCP | BENCH_UNIX,
             .argument = rondo_backend_name(infos[i].backend),
             .available = available,
             .serve = serve,
