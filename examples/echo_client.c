@@ -3,6 +3,8 @@
  *
  * echo_client --port 7000 --connections 1000 --messages 10 --size 64
  *
+ * echo_client --unix /tmp/echo          (--unix @echo: an abstract name)
+ *
  * Each connection has a task, talk(): connect, send a message, wait for the answer, compare, again; then
  * finish sending and wait for the server to close. All tasks share one loop and one thread. Between a
  * protocol, which is called when something arrives, and a task, which wants to wait for it, stands the
@@ -16,6 +18,8 @@
 struct settings {
     const char *host;
     int port;
+    const char *path; /* of a Unix socket; NULL: host and port */
+    size_t path_length;
     int connections;
     int messages; /* on each connection */
     int size;     /* of each message, in bytes */
@@ -149,18 +153,28 @@ static int exchange(struct visitor *visitor, rondo_transport *transport, struct 
     return stream->error < 0 ? fail(visitor, stream->error, "at the end") : 0;
 }
 
+static rondo_future *begin_to_connect(const struct settings *settings)
+{
+    rondo_loop *loop = rondo_loop_running();
+    if (settings->path) {
+        rondo_unix_connection_options options = RONDO_UNIX_CONNECTION_OPTIONS;
+        options.path = settings->path;
+        options.path_length = settings->path_length;
+        return rondo_create_unix_connection(loop, rondo_protocol_new, (void *) &stream_ops, &options);
+    }
+    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
+    options.host = settings->host;
+    options.port = settings->port;
+    return rondo_create_connection(loop, rondo_protocol_new, (void *) &stream_ops, &options);
+}
+
 /* The task of each connection. */
 static int talk(void *context)
 {
     struct visitor *visitor = context;
-    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
-    options.host = visitor->settings->host;
-    options.port = visitor->settings->port;
     rondo_transport *transport = NULL;
     rondo_protocol *protocol = NULL;
-    int rc = rondo_await_connection(
-        rondo_create_connection(rondo_loop_running(), rondo_protocol_new, (void *) &stream_ops, &options),
-        &transport, &protocol);
+    int rc = rondo_await_connection(begin_to_connect(visitor->settings), &transport, &protocol);
     if (rc < 0) {
         snprintf(visitor->error, sizeof visitor->error, "%s", rondo_last_error_message());
         return rc;
@@ -250,7 +264,8 @@ static int run(const struct settings *settings, rondo_backend backend)
 
 static const char *const usage =
     "usage: echo_client [--host HOST] [--port PORT] [--connections N] [--messages M]\n"
-    "                   [--size BYTES] [--backend NAME]\n";
+    "                   [--size BYTES] [--backend NAME]\n"
+    "       echo_client --unix PATH ...\n";
 
 static int read_number(const char *text, int low, int high)
 {
@@ -266,15 +281,12 @@ static int read_number(const char *text, int low, int high)
 int main(int count, char **arguments)
 {
     static const struct option options[] = {
-        { "backend", required_argument, NULL, 'b' },
-        { "host", required_argument, NULL, 'h' },
-        { "port", required_argument, NULL, 'p' },
-        { "messages", required_argument, NULL, 'm' },
-        { "connections", required_argument, NULL, 'c' },
-        { "size", required_argument, NULL, 's' },
-        { NULL, 0, NULL, 0 },
+        { "backend", required_argument, NULL, 'b' },     { "host", required_argument, NULL, 'h' },
+        { "port", required_argument, NULL, 'p' },        { "messages", required_argument, NULL, 'm' },
+        { "connections", required_argument, NULL, 'c' }, { "size", required_argument, NULL, 's' },
+        { "unix", required_argument, NULL, 'u' },        { NULL, 0, NULL, 0 },
     };
-    struct settings settings = { "127.0.0.1", 7000, 100, 10, 64 };
+    struct settings settings = { "127.0.0.1", 7000, NULL, 0, 100, 10, 64 };
     rondo_backend backend = RONDO_BACKEND_AUTO;
     int option;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
@@ -292,6 +304,12 @@ int main(int count, char **arguments)
             settings.messages = read_number(optarg, 0, 1000000000);
         if (option == 's')
             settings.size = read_number(optarg, 1, 64 * 1024 * 1024);
+        if (option == 'u') {
+            settings.path = optarg;
+            settings.path_length = strlen(optarg);
+            if (optarg[0] == '@') /* an abstract name begins with a NUL, which no command line can hold */
+                optarg[0] = '\0';
+        }
         if (option == '?') {
             fputs(usage, stderr);
             return 2;

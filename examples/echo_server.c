@@ -3,6 +3,9 @@
  *
  * echo_server --backend io_uring --port 7000 --loops 2
  *
+ * echo_server --unix /tmp/echo          (--unix @echo: an abstract name, which is no file)
+ * echo_server --inherited               (the socket that systemd, or whoever started us, listens on)
+ *
  * Each loop has a thread of its own and runs one task, serve(): listen, wait until told to stop, say
  * goodbye to the clients. With several loops all of them listen on one port (SO_REUSEPORT), and the kernel
  * spreads the connections. The main thread only waits for SIGTERM or Ctrl+C and then tells the loops. */
@@ -23,6 +26,9 @@ struct settings {
     const char *host;
     int port;
     int loops;
+    const char *path; /* of a Unix socket; NULL: TCP */
+    size_t path_length;
+    bool inherited; /* the socket is there already */
 };
 
 /* One loop in one thread. The main thread may look at it once it has `started`, or failed to. */
@@ -36,6 +42,7 @@ struct worker {
     rondo_loop *loop;    /* for the one call that other threads may make */
     rondo_future *stop;  /* done when the server shall end */
     int port;            /* the real one, where any free port was asked for */
+    char address[160];   /* what it listens on */
     const char *backend; /* the real one, where a family was asked for */
     char error[512];
 };
@@ -76,21 +83,56 @@ static void tell_started(struct worker *worker)
     pthread_mutex_unlock(&worker->mutex);
 }
 
-/* The task of each loop. It reads like a program that blocks, but while it awaits, the loop serves
- * clients. */
-static int serve(void *context)
+static rondo_future *listen_on_port(const struct worker *worker)
 {
-    struct worker *worker = context;
     rondo_server_options options = RONDO_SERVER_OPTIONS;
     options.host = worker->settings->host;
     options.port = worker->port;
     options.backlog = 1024;
     options.reuse_port = worker->settings->loops > 1;
+    return rondo_create_server(worker->loop, rondo_protocol_new, (void *) &echo, &options);
+}
 
+static rondo_future *listen_on_path(const struct worker *worker)
+{
+    rondo_unix_server_options options = RONDO_UNIX_SERVER_OPTIONS;
+    options.path = worker->settings->path;
+    options.path_length = worker->settings->path_length;
+    options.backlog = 1024;
+    options.remove_file = true;
+    return rondo_create_unix_server(worker->loop, rondo_protocol_new, (void *) &echo, &options);
+}
+
+/* Whoever started us has opened the socket; create_server takes one of any family. */
+static rondo_future *listen_on_inherited(const struct worker *worker)
+{
+    rondo_inherited_socket inherited;
+    rondo_server_options options = RONDO_SERVER_OPTIONS;
+    options.backlog = 1024;
+    int count = rondo_inherited_sockets(&inherited, 1);
+    if (count == 0)
+        rondo_raise(RONDO_EINVAL, "no socket was passed: LISTEN_PID and LISTEN_FDS are not set for us");
+    if (count <= 0)
+        return NULL;
+    options.sock = inherited.sock;
+    return rondo_create_server(worker->loop, rondo_protocol_new, (void *) &echo, &options);
+}
+
+static rondo_future *begin_to_listen(const struct worker *worker)
+{
+    if (worker->settings->inherited)
+        return listen_on_inherited(worker);
+    return worker->settings->path ? listen_on_path(worker) : listen_on_port(worker);
+}
+
+/* The task of each loop. It reads like a program that blocks, but while it awaits, the loop serves
+ * clients. */
+static int serve(void *context)
+{
+    struct worker *worker = context;
     worker->loop = rondo_loop_running();
     rondo_server *server = NULL;
-    int rc = rondo_await_server(
-        rondo_create_server(worker->loop, rondo_protocol_new, (void *) &echo, &options), &server);
+    int rc = rondo_await_server(begin_to_listen(worker), &server);
     if (rc < 0)
         return rc;
     worker->stop = rondo_future_new(worker->loop);
@@ -98,8 +140,10 @@ static int serve(void *context)
         return rondo_last_error();
 
     rondo_address address;
-    if (rondo_server_address(server, 0, &address) == 0)
+    if (rondo_server_address(server, 0, &address) == 0) {
         worker->port = rondo_address_port(&address);
+        rondo_address_format(&address, worker->address, sizeof worker->address);
+    }
     worker->backend = rondo_loop_backend_name(worker->loop);
     worker->listening = true;
     tell_started(worker);
@@ -163,8 +207,11 @@ static bool start_worker(struct worker *worker, const struct settings *settings,
 static void announce(const struct settings *settings, const struct worker *first)
 {
     bool numeric_v6 = strchr(settings->host, ':') != NULL;
-    printf(numeric_v6 ? "listening on [%s]:%d backend=%s\n" : "listening on %s:%d backend=%s\n",
-           settings->host, first->port, first->backend);
+    if (settings->path || settings->inherited)
+        printf("listening on %s backend=%s\n", first->address, first->backend);
+    else
+        printf(numeric_v6 ? "listening on [%s]:%d backend=%s\n" : "listening on %s:%d backend=%s\n",
+               settings->host, first->port, first->backend);
     fflush(stdout);
 }
 
@@ -205,7 +252,8 @@ static int run(const struct settings *settings)
 /* --- the command line --------------------------------------------------------------------------- */
 
 static const char *const usage =
-    "usage: echo_server [--backend NAME] [--host HOST] [--port PORT] [--loops N]\n";
+    "usage: echo_server [--backend NAME] [--host HOST] [--port PORT] [--loops N]\n"
+    "       echo_server [--backend NAME] --unix PATH | --inherited\n";
 
 static int read_number(const char *text, int low, int high)
 {
@@ -225,9 +273,11 @@ int main(int count, char **arguments)
         { "host", required_argument, NULL, 'h' },
         { "port", required_argument, NULL, 'p' },
         { "loops", required_argument, NULL, 'l' },
+        { "unix", required_argument, NULL, 'u' },
+        { "inherited", no_argument, NULL, 'i' },
         { NULL, 0, NULL, 0 },
     };
-    struct settings settings = { RONDO_BACKEND_AUTO, "127.0.0.1", 7000, 1 };
+    struct settings settings = { RONDO_BACKEND_AUTO, "127.0.0.1", 7000, 1, NULL, 0, false };
     int option;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         if (option == 'b' && rondo_backend_from_name(optarg, &settings.backend) < 0) {
@@ -240,6 +290,14 @@ int main(int count, char **arguments)
             settings.port = read_number(optarg, 0, 65535);
         if (option == 'l')
             settings.loops = read_number(optarg, 1, MAX_LOOPS);
+        if (option == 'u') {
+            settings.path = optarg;
+            settings.path_length = strlen(optarg);
+            if (optarg[0] == '@') /* an abstract name begins with a NUL, which no command line can hold */
+                optarg[0] = '\0';
+        }
+        if (option == 'i')
+            settings.inherited = true;
         if (option == '?') {
             fputs(usage, stderr);
             return 2;
@@ -247,6 +305,10 @@ int main(int count, char **arguments)
     }
     if (optind < count) {
         fprintf(stderr, "echo_server: unexpected '%s'\n%s", arguments[optind], usage);
+        return 2;
+    }
+    if ((settings.path || settings.inherited) && settings.loops > 1) {
+        fprintf(stderr, "echo_server: several loops can share a port only\n%s", usage);
         return 2;
     }
     return run(&settings);

@@ -11,6 +11,7 @@
 #include <rondo/export.h>
 #include <rondo/future.h>
 #include <rondo/handle.h>
+#include <rondo/inherited.h>
 #include <rondo/loop.h>
 #include <rondo/protocol.h>
 #include <rondo/resolve.h>

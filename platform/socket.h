@@ -54,6 +54,8 @@ int rondo_socket_shutdown(rondo_socket sock); /* both halves; ENOTCONN is succes
 int rondo_socket_name(rondo_socket sock, rondo_address *ret_address);
 int rondo_socket_peer(rondo_socket sock, rondo_address *ret_address);
 int rondo_socket_set_nonblocking(rondo_socket sock);
+/* Programs that this one starts do not get it: for sockets that were not made here. */
+int rondo_socket_close_on_exec(rondo_socket sock);
 /* 1, 0, or an error (where the system cannot tell: 1). */
 int rondo_socket_is_nonblocking(rondo_socket sock);
 /* What the socket is: each output may be NULL. RONDO_ENOTSOCK and RONDO_EBADF for what is none. */

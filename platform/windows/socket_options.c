@@ -59,6 +59,13 @@ int rondo_socket_set_nonblocking(rondo_socket sock)
     return ioctlsocket(sock, (long) FIONBIO, &on) == 0 ? 0 : rondo_socket_failure();
 }
 
+int rondo_socket_close_on_exec(rondo_socket sock)
+{
+    if (SetHandleInformation((HANDLE) sock, HANDLE_FLAG_INHERIT, 0))
+        return 0;
+    return rondo_error_from_system((int) GetLastError());
+}
+
 bool rondo_socket_is_readable(rondo_socket sock)
 {
     WSAPOLLFD slot = { .fd = sock, .events = POLLRDNORM };

@@ -8,6 +8,7 @@ Ends with 77 where the backend cannot run. A tool that is not installed is named
 """
 import asyncio
 import contextlib
+import os
 import pathlib
 import random
 import re
@@ -18,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 CLIENTS = 1000
 PATIENCE = 60
@@ -33,16 +35,15 @@ def check(condition, what):
 
 
 @contextlib.contextmanager
-def server(programs, backend, *options):
-    """A running echo_server; yields its port. It must end well when it is told to."""
-    process = subprocess.Popen([f'{programs}/echo_server', '--backend', backend, '--host', '127.0.0.1',
-                                '--port', '0', *options], stdout=subprocess.PIPE, text=True)
+def running(backend, command, **popen):
+    """A server that was started by @command; yields what it listens on. It must end well when it is told to."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **popen)
     try:
         line = process.stdout.readline()
-        match = re.fullmatch(r'listening on 127\.0\.0\.1:(\d+) backend=(\w+)\n', line)
+        match = re.fullmatch(r'listening on (\S+) backend=(\w+)\n', line)
         check(match, f'echo_server says {line!r}')
         check(match[2] == backend, f'it runs on {match[2]}')
-        yield int(match[1])
+        yield match[1]
         process.send_signal(signal.SIGTERM)
         check(process.wait(PATIENCE) == 0, f'echo_server ended with {process.returncode}')
     finally:
@@ -50,6 +51,27 @@ def server(programs, backend, *options):
             process.kill()
         process.stdout.close()
         process.wait()
+
+
+@contextlib.contextmanager
+def server(programs, backend, *options):
+    """An echo_server on a free port, which it yields."""
+    command = [f'{programs}/echo_server', '--backend', backend, '--host', '127.0.0.1', '--port', '0', *options]
+    with running(backend, command) as address:
+        host, port = address.rsplit(':', 1)
+        check(host == '127.0.0.1', f'it listens on {host}')
+        yield int(port)
+
+
+@contextlib.contextmanager
+def unix_server(programs, backend):
+    """An echo_server on a Unix socket, whose path it yields, and whose file it must remove."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f'{folder}/socket'
+        with running(backend, [f'{programs}/echo_server', '--backend', backend, '--unix', path]) as address:
+            check(address == path, f'it listens on {address}')
+            yield path
+        check(not os.path.exists(path), 'the file is still there')
 
 
 def connect(port):
@@ -154,10 +176,14 @@ def socat(programs, backend):
     return None
 
 
-async def stream_client(port, number):
+async def stream_client(where, number):
+    """@where is a port, or the path of a Unix socket."""
     chance = random.Random(number)
     data = chance.randbytes(chance.randrange(1, 20000))
-    reader, writer = await asyncio.open_connection('127.0.0.1', port)
+    if isinstance(where, str):
+        reader, writer = await asyncio.open_unix_connection(where)
+    else:
+        reader, writer = await asyncio.open_connection('127.0.0.1', where)
     cut = chance.randrange(len(data) + 1)
     writer.write(data[:cut])
     await writer.drain()
@@ -169,36 +195,100 @@ async def stream_client(port, number):
     await writer.wait_closed()
 
 
+async def many_clients(where, count):
+    await asyncio.gather(*(stream_client(where, number) for number in range(count)))
+
+
 def asyncio_streams(programs, backend, *options):
     """A thousand at a time, every byte checked, each half-closed."""
-    async def all_of_them(port):
-        await asyncio.gather(*(stream_client(port, number) for number in range(CLIENTS)))
     with server(programs, backend, *options) as port:
-        asyncio.run(asyncio.wait_for(all_of_them(port), PATIENCE))
+        asyncio.run(asyncio.wait_for(many_clients(port, CLIENTS), PATIENCE))
 
 
 def asyncio_streams_two_loops(programs, backend):
     asyncio_streams(programs, backend, '--loops', '2')
 
 
+async def python_echo(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+async def run_client(programs, backend, *where):
+    process = await asyncio.create_subprocess_exec(
+        f'{programs}/echo_client', '--backend', backend, *where, '--connections', '100', '--messages', '20')
+    code = await asyncio.wait_for(process.wait(), PATIENCE)
+    check(code == 0, f'echo_client ended with {code}')
+
+
 def client_of_asyncio(programs, backend):
     """Our client, Python's server."""
-    async def echo(reader, writer):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
     async def run():
-        listener = await asyncio.start_server(echo, '127.0.0.1', 0)
+        listener = await asyncio.start_server(python_echo, '127.0.0.1', 0)
         port = listener.sockets[0].getsockname()[1]
-        process = await asyncio.create_subprocess_exec(
-            f'{programs}/echo_client', '--backend', backend, '--host', '127.0.0.1', '--port', str(port),
-            '--connections', '100', '--messages', '20')
-        code = await asyncio.wait_for(process.wait(), PATIENCE)
-        check(code == 0, f'echo_client ended with {code}')
+        await run_client(programs, backend, '--host', '127.0.0.1', '--port', str(port))
         listener.close()
     asyncio.run(run())
+
+
+def unix_streams(programs, backend):
+    """Python's clients, at most as many at a time as wait to be accepted: it takes the others for connected."""
+    async def all_of_them(path):
+        for _ in range(5):
+            await many_clients(path, 200)
+    with unix_server(programs, backend) as path:
+        asyncio.run(asyncio.wait_for(all_of_them(path), PATIENCE))
+
+
+def unix_client(programs, backend):
+    async def run(path):
+        listener = await asyncio.start_unix_server(python_echo, path)
+        await run_client(programs, backend, '--unix', path)
+        listener.close()
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(f'{folder}/socket'))
+
+
+def unix_abstract(programs, backend):
+    name = f'@rondo-interop-{os.getpid()}'
+    with running(backend, [f'{programs}/echo_server', '--backend', backend, '--unix', name]) as address:
+        check(address == name, f'it listens on {address}')
+        asyncio.run(run_client(programs, backend, '--unix', name))
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect('\0' + name[1:])
+            sock.sendall(b'hello')
+            check(sock.recv(5, socket.MSG_WAITALL) == b'hello', 'no echo')
+
+
+def unix_socat(programs, backend):
+    tool = shutil.which('socat')
+    if not tool:
+        return 'socat is not installed'
+    data = random.Random(4).randbytes(3000000)
+    with unix_server(programs, backend) as path:
+        outcome = subprocess.run([tool, '-t', str(PATIENCE), '-', f'UNIX-CONNECT:{path}'], input=data,
+                                 capture_output=True, timeout=PATIENCE)
+        check(outcome.stdout == data, f'{len(outcome.stdout)} bytes came back')
+    return None
+
+
+def inherited(programs, backend):
+    """Started as a service manager would: the socket listens already, and lies at descriptor 3."""
+    with socket.create_server(('127.0.0.1', 0)) as listener, socket.create_connection(listener.getsockname()) as sock:
+        sock.settimeout(PATIENCE)
+        sock.sendall(b'early')  # before there is a server
+        number = listener.fileno()
+        command = f'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web exec "$0" --backend "$1" --inherited 3<&{number}'
+        with running(backend, ['sh', '-c', command, f'{programs}/echo_server', backend],
+                     pass_fds=(number,)) as address:
+            check(address == '127.0.0.1:%d' % listener.getsockname()[1], f'it listens on {address}')
+            check(sock.recv(5, socket.MSG_WAITALL) == b'early', 'no echo')
+    outcome = subprocess.run([f'{programs}/echo_server', '--backend', backend, '--inherited'], capture_output=True,
+                             text=True, timeout=PATIENCE)
+    check(outcome.returncode != 0 and 'LISTEN_FDS' in outcome.stderr, f'without a socket it says {outcome.stderr!r}')
 
 
 def client_refused(programs, backend):
@@ -212,7 +302,8 @@ def client_refused(programs, backend):
 
 
 CASES = (plain_socket, late_reader, rude_clients, ends_with_clients, port_in_use, nc, socat, asyncio_streams,
-         asyncio_streams_two_loops, client_of_asyncio, client_refused)
+         asyncio_streams_two_loops, client_of_asyncio, client_refused, unix_streams, unix_client, unix_abstract,
+         unix_socat, inherited)
 
 
 def cannot_run(programs, backend):
