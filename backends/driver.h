@@ -4,7 +4,7 @@
  * The life of an operation. Its owner (a transport, a server, a connect) embeds a struct rondo_op, fills in
  * kind, socket, complete and the arguments, and submits it. From then on the op is *active*: it and
  * the memory it names must stay where they are. It completes exactly once, by a call of `complete` with
- * the outcome in `result`; a repeating op (RECV, ACCEPT) completes any number of times with `more` set, and one
+ * the outcome in `result`; a repeating op (RECV, READ, ACCEPT) completes any number of times with `more` set, and one
  * last time with `more` clear. With that last call the op is idle again and the driver has
  * forgotten it: `complete` may free it or submit it anew.
  *
@@ -59,7 +59,12 @@ enum rondo_op_kind {
      * completion alone, and a cancelled one has taken nothing from the socket. The socket may be a blocking one. */
     RONDO_OP_RECV_INTO,
     /* One accept: as ACCEPT, but op->result is the only socket, and op->address is not told. */
-    RONDO_OP_ACCEPT_ONE
+    RONDO_OP_ACCEPT_ONE,
+    /* RECV and SEND for pipes, devices and whatever else is read and written: op->blocking says that it would block. */
+    RONDO_OP_READ,
+    RONDO_OP_WRITE,
+    /* Tell once that a descriptor that is only written to is readable: the other end has gone. result 0 or an error. */
+    RONDO_OP_HANGUP
 };
 
 static inline bool rondo_op_kind_is_watch(unsigned kind)
@@ -79,22 +84,23 @@ struct rondo_op {
     uint8_t kind;        /* enum rondo_op_kind; owner */
     uint8_t state;       /* enum rondo_op_state; driver */
     bool more;           /* at complete: there will be another; driver */
-    bool paused;         /* RECV: deliver nothing; set by pause and resume; driver */
+    bool paused;         /* RECV, READ: deliver nothing; set by pause and resume; driver */
     uint8_t flags;       /* the driver's own; 0 before the first submit */
     bool borrowed;       /* the descriptor is the program's; owner */
+    bool blocking;       /* READ, WRITE: it was not made non-blocking. Proactors alone take it; owner */
     uint32_t slot;       /* the driver's own: identity in the kernel */
     rondo_socket socket; /* owner */
     ptrdiff_t result;    /* driver */
     union {
-        const void *data; /* RECV, at complete: the lent bytes; driver */
-        /* SEND: fills in what is to be sent and returns how many pieces; called once, any time between submit
+        const void *data; /* RECV, READ, at complete: the lent bytes; driver */
+        /* SEND, WRITE: fills in what is to be sent and returns how many pieces; called once, any time between submit
          * and the start of the send; what it named must stay in place until complete; owner */
         size_t (*gather)(struct rondo_op *op, rondo_bytes *pieces, size_t capacity);
         rondo_address *address; /* ACCEPT: see there (driver); CONNECT: the target (owner) */
         void *memory;           /* RECV_INTO; owner */
     };
     union {
-        /* RECV, may be NULL: memory to receive into, asked for right before a receive that is made at delivery.
+        /* RECV, READ, may be NULL: memory to receive into, asked for right before a receive that is made at delivery.
          * NULL from it: receive nothing now. Drivers that lend buffers of their own ignore it; owner */
         void *(*buffer)(struct rondo_op *op, size_t *ret_length);
         unsigned limit; /* ACCEPT; owner */
@@ -141,7 +147,7 @@ struct rondo_driver_ops {
     int (*submit)(struct rondo_driver *driver, struct rondo_op *op);
     void (*cancel)(struct rondo_driver *driver, struct rondo_op *op);
 
-    /* RECV: hold deliveries back, and go on. On a selector nothing is read while paused. On a proactor what has
+    /* RECV, READ: hold deliveries back, and go on. On a selector nothing is read while paused. On a proactor what has
      * arrived already may still be delivered (the owner parks it), but the driver soon stops receiving. Repeatable. */
     void (*pause)(struct rondo_driver *driver, struct rondo_op *op);
     void (*resume)(struct rondo_driver *driver, struct rondo_op *op);
@@ -150,6 +156,10 @@ struct rondo_driver_ops {
      * an error. Only when no SEND is active on the socket. */
     ptrdiff_t (*try_send)(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
                           size_t count);
+
+    /* The same for WRITE. */
+    ptrdiff_t (*try_write)(struct rondo_driver *driver, rondo_socket sock, bool blocking,
+                           const rondo_bytes *pieces, size_t count);
 
     /* Close a socket whose ops are idle or cancelled, such that the peer sees an orderly end and no late completion
      * reaches a socket that gets the same number. */

@@ -8,7 +8,8 @@
  *
  * What systems do: the end of a stream (EV_EOF) may come while there is data, so it only means "read": what is there
  * comes first. On the writing filter it means that nothing will ever be taken, and an error (fflags) ends both sides:
- * these are reported as both. Adding the writing filter to a pipe without a reader is refused with EPIPE.
+ * these are reported as both. Adding the writing filter to a pipe without a reader is refused with EPIPE,
+ * where the other pollers find it ready: it is kept in a list, asked for again in each wait, and reported like theirs.
  * A queue does not survive a fork: in the child another descriptor may have its number, so it is not touched.
  *
  * Failures: kqueue or the wake channel refused; a filter that the descriptor does not have is RONDO_EPERM.
@@ -53,6 +54,9 @@ struct rondo_poller {
     size_t filters; /* that are registered: so many events can come at once */
     int descriptor;
     uintptr_t process; /* that made the queue */
+    uint64_t *broken;  /* cookies of pipes that have no reader: their writing filter was refused */
+    size_t broken_count;
+    size_t broken_capacity;
     bool has_user_filter;
     struct rondo_wake wake; /* where there is no user filter */
 };
@@ -105,10 +109,36 @@ static int fail_watching(int number)
     }
 }
 
+static int note_broken(struct rondo_poller *self, uint64_t cookie)
+{
+    if (self->broken_count == self->broken_capacity) {
+        size_t capacity = self->broken_capacity ? 2 * self->broken_capacity : 4;
+        uint64_t *broken = rondo_reallocate(&self->allocator, self->broken, capacity * sizeof(*broken));
+        if (!broken)
+            return rondo_fail(RONDO_ENOMEM, NULL);
+        self->broken = broken;
+        self->broken_capacity = capacity;
+    }
+    self->broken[self->broken_count++] = cookie;
+    return 0;
+}
+
+static bool forget_broken(struct rondo_poller *self, rondo_socket sock)
+{
+    for (size_t i = 0; i < self->broken_count; i++)
+        if ((uint32_t) self->broken[i] == (uint32_t) sock) {
+            self->broken[i] = self->broken[--self->broken_count];
+            return true;
+        }
+    return false;
+}
+
 static int add_filter(struct rondo_poller *self, rondo_socket sock, uint64_t cookie, unsigned side)
 {
     struct kevent change = make_change(sock, cookie, side, EV_ADD);
     int number = apply(self, &change);
+    if (number == EPIPE && side == RONDO_POLL_WRITE)
+        return note_broken(self, cookie);
     return number ? fail_watching(number) : 0;
 }
 
@@ -116,7 +146,7 @@ static int add_filter(struct rondo_poller *self, rondo_socket sock, uint64_t coo
 static bool drop_filter(struct rondo_poller *self, rondo_socket sock, unsigned side)
 {
     struct kevent change = make_change(sock, 0, side, EV_DELETE);
-    return apply(self, &change) == 0;
+    return (side == RONDO_POLL_WRITE && forget_broken(self, sock)) || apply(self, &change) == 0;
 }
 
 static int add_filters(struct rondo_poller *self, rondo_socket sock, uint64_t cookie, unsigned sides)
@@ -266,11 +296,29 @@ static void reserve_events(struct rondo_poller *self)
     self->capacity = capacity;
 }
 
+/* A named pipe may have got a reader since: then the filter is taken now. */
+static void notify_broken(struct rondo_poller *self)
+{
+    for (size_t i = self->broken_count; i-- > 0;) {
+        uint64_t cookie = self->broken[i];
+        struct kevent change =
+            make_change((rondo_socket) (uint32_t) cookie, cookie, RONDO_POLL_WRITE, EV_ADD);
+        if (apply(self, &change) == EPIPE)
+            rondo_reactor_notify(self->reactor, cookie, RONDO_POLL_READ | RONDO_POLL_WRITE);
+        else
+            self->broken[i] = self->broken[--self->broken_count];
+    }
+}
+
 static int kqueue_wait(struct rondo_poller *self, rondo_ns timeout)
 {
     if (self->process != rondo_process_self())
         return rondo_fail(RONDO_EFORKED, NULL);
     reserve_events(self);
+    if (self->broken_count) {
+        notify_broken(self);
+        timeout = self->broken_count ? 0 : timeout;
+    }
     struct timespec span = { .tv_sec = (time_t) (timeout / RONDO_S(1)),
                              .tv_nsec = (long) (timeout % RONDO_S(1)) };
     int count = kevent(self->descriptor, NULL, 0, self->events, (event_count) self->capacity,
@@ -300,6 +348,7 @@ static void kqueue_close(struct rondo_poller *self)
     if (self->descriptor >= 0 && self->process == rondo_process_self())
         close(self->descriptor);
     rondo_release(&allocator, self->events);
+    rondo_release(&allocator, self->broken);
     rondo_release(&allocator, self);
 }
 

@@ -6,6 +6,7 @@
  * Invariant: after the last completion the op is not touched. */
 #include "reactor_inside.h"
 
+#include "../platform/file.h"
 #include "../platform/socket.h"
 
 #define SEND_PIECES 16u
@@ -18,8 +19,11 @@ int rondo_reactor_side_of(const struct rondo_op *op)
     case RONDO_OP_WATCH_READ:
     case RONDO_OP_RECV_INTO:
     case RONDO_OP_ACCEPT_ONE:
+    case RONDO_OP_READ:
+    case RONDO_OP_HANGUP:
         return RONDO_READING;
     case RONDO_OP_SEND:
+    case RONDO_OP_WRITE:
     case RONDO_OP_CONNECT:
     case RONDO_OP_WATCH_WRITE:
         break;
@@ -44,32 +48,42 @@ static rondo_cold void recv_ended(struct rondo_reactor *reactor, struct rondo_op
         rondo_reactor_retire(reactor, op, n);
 }
 
-static rondo_cold void recv_into(struct rondo_reactor *reactor, struct rondo_op *op)
+typedef ptrdiff_t receive_call(int descriptor, void *buffer, size_t length);
+
+static inline void receive(struct rondo_reactor *reactor, struct rondo_op *op, void *buffer, size_t length,
+                           receive_call *call)
 {
-    size_t length = 0;
-    void *buffer = op->buffer(op, &length);
-    if (!buffer)
-        return; /* the owner has seen to it */
     op->data = buffer;
-    ptrdiff_t n = rondo_socket_recv(op->socket, buffer, length);
+    ptrdiff_t n = call(op->socket, buffer, length);
     if (n > 0)
         deliver(op, n);
     else
         recv_ended(reactor, op, n);
 }
 
+/* Into the owner's memory; where it gives none it has seen to it. */
+static rondo_cold void receive_lent(struct rondo_reactor *reactor, struct rondo_op *op, receive_call *call)
+{
+    size_t length = 0;
+    void *buffer = op->buffer(op, &length);
+    if (buffer)
+        receive(reactor, op, buffer, length, call);
+}
+
 static inline void do_recv(struct rondo_reactor *reactor, struct rondo_op *op)
 {
-    if (op->buffer) {
-        recv_into(reactor, op);
-        return;
-    }
-    op->data = reactor->scratch;
-    ptrdiff_t n = rondo_socket_recv(op->socket, reactor->scratch, reactor->scratch_size);
-    if (n > 0)
-        deliver(op, n);
+    if (op->buffer)
+        receive_lent(reactor, op, rondo_socket_recv);
     else
-        recv_ended(reactor, op, n);
+        receive(reactor, op, reactor->scratch, reactor->scratch_size, rondo_socket_recv);
+}
+
+static void do_read(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    if (op->buffer)
+        receive_lent(reactor, op, rondo_file_read);
+    else
+        receive(reactor, op, reactor->scratch, reactor->scratch_size, rondo_file_read);
 }
 
 static inline ptrdiff_t send_pieces(rondo_socket sock, const rondo_bytes *pieces, size_t count)
@@ -85,6 +99,20 @@ static void do_send(struct rondo_reactor *reactor, struct rondo_op *op)
     ptrdiff_t n = send_pieces(op->socket, pieces, count);
     if (n != RONDO_EAGAIN)
         rondo_reactor_retire(reactor, op, n);
+}
+
+static void do_write(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    rondo_bytes pieces[SEND_PIECES];
+    size_t count = op->gather(op, pieces, SEND_PIECES);
+    ptrdiff_t n = rondo_file_write(op->socket, pieces, count);
+    if (n != RONDO_EAGAIN)
+        rondo_reactor_retire(reactor, op, n);
+}
+
+static void do_hangup(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    rondo_reactor_retire(reactor, op, 0);
 }
 
 /* asyncio accepts until there is none. An accept that finds none costs as much as one that succeeds: the kernel
@@ -163,6 +191,9 @@ RUN(run_connect, do_connect)
 RUN(run_watch, do_watch)
 RUN(run_recv_into, do_recv_into)
 RUN(run_accept_one, do_accept_one)
+RUN(run_read, do_read)
+RUN(run_write, do_write)
+RUN(run_hangup, do_hangup)
 #undef RUN
 
 rondo_run_fn *const rondo_reactor_run_of_kind[] = {
@@ -170,6 +201,8 @@ rondo_run_fn *const rondo_reactor_run_of_kind[] = {
     [RONDO_OP_ACCEPT] = run_accept,       [RONDO_OP_CONNECT] = run_connect,
     [RONDO_OP_WATCH_READ] = run_watch,    [RONDO_OP_WATCH_WRITE] = run_watch,
     [RONDO_OP_RECV_INTO] = run_recv_into, [RONDO_OP_ACCEPT_ONE] = run_accept_one,
+    [RONDO_OP_READ] = run_read,           [RONDO_OP_WRITE] = run_write,
+    [RONDO_OP_HANGUP] = run_hangup,
 };
 
 /* --- without waiting --------------------------------------------------------------------------------- */
@@ -195,4 +228,12 @@ ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock,
 {
     (void) driver;
     return send_pieces(sock, pieces, count);
+}
+
+ptrdiff_t rondo_reactor_try_write(struct rondo_driver *driver, rondo_socket sock, bool blocking,
+                                  const rondo_bytes *pieces, size_t count)
+{
+    (void) driver;
+    (void) blocking; /* never, here */
+    return rondo_file_write(sock, pieces, count);
 }

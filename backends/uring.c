@@ -145,7 +145,8 @@ const struct rondo_driver_ops rondo_driver_uring = {
     .name = "io_uring",
     .backend = RONDO_BACKEND_IO_URING,
     .is_proactor = true,
-    .capabilities = RONDO_CAN_STREAMS | RONDO_CAN_UNIX_SOCKETS | RONDO_CAN_REUSE_PORT | RONDO_CAN_PROACT,
+    .capabilities = RONDO_CAN_STREAMS | RONDO_CAN_UNIX_SOCKETS | RONDO_CAN_REUSE_PORT | RONDO_CAN_PIPES |
+                    RONDO_CAN_PROACT,
     .extended_capabilities = 0,
     .open = rondo_uring_open,
     .close = rondo_uring_close,
@@ -154,6 +155,7 @@ const struct rondo_driver_ops rondo_driver_uring = {
     .pause = rondo_uring_pause,
     .resume = rondo_uring_resume,
     .try_send = uring_try_send,
+    .try_write = rondo_uring_try_write,
     .close_socket = rondo_uring_close_socket,
     .wait = uring_wait,
     .wake = uring_wake,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of the io_uring driver, shared by its four files: uring.c (the loop's side: wait, wake,
+/* The inside of the io_uring driver, shared by its five files: uring.c (the loop's side: wait, wake,
  * vtable), uring_setup.c (finding out what the kernel has), uring_submit.c (from ops to the submission
- * queue) and uring_complete.c (from the completion queue to ops).
+ * queue), uring_complete.c (from the completion queue to ops) and uring_pipe.c (what pipes have of their own).
  *
  * Identity. The kernel knows an op by a name of 64 bits: generation, tag and slot. The slot leads to
  * the op; a name whose generation is over leads nowhere. Descriptors are never used to find anything.
@@ -52,7 +52,9 @@ struct rondo_uring_slot {
     bool cancel_listed; /* in the cancel list */
     bool cancel_sent;   /* the kernel was told */
     bool is_bulk;       /* a receive that is made by calls: the kernel only says when */
-    uint8_t streak;     /* receives in a row that speak against is_bulk */
+    bool
+        by_worker; /* READ, WRITE: the next entry is the transfer itself, not the question whether it would wait */
+    uint8_t streak; /* receives in a row that speak against is_bulk */
 };
 
 /* What is armed on a descriptor; the generation tells a number that was closed and came back. */
@@ -192,5 +194,20 @@ void rondo_uring_finish(struct rondo_uring *uring, struct rondo_op *op, ptrdiff_
 void rondo_uring_reap(struct rondo_uring *uring, struct rondo_ready_list *completed);
 /* Lend buffer @index to the kernel (again). */
 void rondo_uring_give_buffer(struct rondo_uring_buffers *buffers, unsigned index);
+/* The buffer that a completion with @flags came in; give it back, if there is one. */
+unsigned char *rondo_uring_lent_buffer(const struct rondo_uring *uring, uint32_t flags);
+void rondo_uring_give_back(struct rondo_uring *uring, uint32_t flags);
+/* Complete a receive that goes on. */
+void rondo_uring_deliver(struct rondo_op *op, const void *data, ptrdiff_t length);
+
+/* --- uring_pipe.c --------------------------------------------------------------------------------- */
+
+void rondo_uring_fill_pipe(struct rondo_uring *uring, struct rondo_op *op, struct io_uring_sqe *entry);
+void rondo_uring_run_read(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result,
+                          uint32_t flags);
+void rondo_uring_run_write(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result);
+void rondo_uring_run_hangup(struct rondo_uring *uring, struct rondo_op *op, int result);
+ptrdiff_t rondo_uring_try_write(struct rondo_driver *driver, rondo_socket sock, bool blocking,
+                                const rondo_bytes *pieces, size_t count);
 
 #endif

@@ -45,10 +45,15 @@ void rondo_uring_give_buffer(struct rondo_uring_buffers *buffers, unsigned index
     io_uring_buf_ring_advance(buffers->ring, 1);
 }
 
-static void give_back(struct rondo_uring *uring, uint32_t flags)
+void rondo_uring_give_back(struct rondo_uring *uring, uint32_t flags)
 {
     if (flags & IORING_CQE_F_BUFFER)
         rondo_uring_give_buffer(&uring->buffers, flags >> IORING_CQE_BUFFER_SHIFT);
+}
+
+unsigned char *rondo_uring_lent_buffer(const struct rondo_uring *uring, uint32_t flags)
+{
+    return buffer_at(&uring->buffers, flags >> IORING_CQE_BUFFER_SHIFT);
 }
 
 /* --- what a completion means -------------------------------------------------------------------------- */
@@ -78,7 +83,7 @@ static void note_size(struct rondo_uring *uring, struct rondo_uring_slot *slot, 
         rondo_uring_want_cancel(uring, slot); /* and armed again the other way */
 }
 
-static void deliver(struct rondo_op *op, const void *data, ptrdiff_t length)
+void rondo_uring_deliver(struct rondo_op *op, const void *data, ptrdiff_t length)
 {
     op->data = data;
     op->result = length;
@@ -100,7 +105,7 @@ static void receive_by_call(struct rondo_uring *uring, struct rondo_op *op)
     } else if (length > 0) {
         note_size(uring, &uring->slots[op->slot], (size_t) length);
         rondo_uring_rearm(uring, op);
-        deliver(op, buffers->scratch, length);
+        rondo_uring_deliver(op, buffers->scratch, length);
     } else if (errno == EAGAIN || errno == EINTR) {
         rondo_uring_rearm(uring, op);
     } else {
@@ -145,11 +150,11 @@ static void run_receive(struct rondo_uring *uring, struct rondo_uring_slot *slot
             rondo_uring_rearm(uring, op);
         else if (op->paused)
             rondo_uring_want_cancel(uring, slot);
-        deliver(op, buffer_at(&uring->buffers, flags >> IORING_CQE_BUFFER_SHIFT), result);
-        give_back(uring, flags);
+        rondo_uring_deliver(op, rondo_uring_lent_buffer(uring, flags), result);
+        rondo_uring_give_back(uring, flags);
         return;
     }
-    give_back(uring, flags);
+    rondo_uring_give_back(uring, flags);
     if (last)
         run_receive_end(uring, op, result);
 }
@@ -251,6 +256,15 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
     case RONDO_OP_ACCEPT_ONE:
         run_accept_one(uring, slot->op, result);
         break;
+    case RONDO_OP_READ:
+        rondo_uring_run_read(uring, slot, result, flags);
+        break;
+    case RONDO_OP_WRITE:
+        rondo_uring_run_write(uring, slot, result);
+        break;
+    case RONDO_OP_HANGUP:
+        rondo_uring_run_hangup(uring, slot->op, result);
+        break;
     }
 }
 
@@ -259,8 +273,9 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
 /* The op is no more, which the kernel should know: it gets back what it gave. */
 static void discard(struct rondo_uring *uring, const struct io_uring_cqe *entry)
 {
-    if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_RECV)
-        give_back(uring, entry->flags);
+    if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_RECV ||
+        rondo_uring_name_tag(entry->user_data) == RONDO_OP_READ)
+        rondo_uring_give_back(uring, entry->flags);
     else if ((rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT ||
               rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT_ONE) &&
              entry->res >= 0)

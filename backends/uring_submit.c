@@ -137,6 +137,7 @@ int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
     slot->cancel_wanted = false;
     slot->cancel_sent = false;
     slot->is_bulk = false;
+    slot->by_worker = false;
     slot->streak = 0;
     op->state = RONDO_OP_ACTIVE;
     op->paused = false;
@@ -210,7 +211,7 @@ void rondo_uring_rearm(struct rondo_uring *uring, struct rondo_op *op)
     assert(slot->place == RONDO_URING_ENDING);
     slot->cancel_wanted = false;
     slot->cancel_sent = false;
-    if (op->kind == RONDO_OP_RECV && op->paused)
+    if (op->paused && (op->kind == RONDO_OP_RECV || op->kind == RONDO_OP_READ))
         slot->place = RONDO_URING_PARKED;
     else
         append_pending(uring, op);
@@ -292,10 +293,15 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
         break;
     case RONDO_OP_WATCH_READ:
     case RONDO_OP_RECV_INTO:
+    case RONDO_OP_HANGUP:
         io_uring_prep_poll_add(entry, op->socket, POLLIN);
         break;
     case RONDO_OP_WATCH_WRITE:
         io_uring_prep_poll_add(entry, op->socket, POLLOUT);
+        break;
+    case RONDO_OP_READ:
+    case RONDO_OP_WRITE:
+        rondo_uring_fill_pipe(uring, op, entry);
         break;
     case RONDO_OP_ACCEPT_ONE:
         io_uring_prep_accept(entry, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

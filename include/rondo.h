@@ -13,6 +13,7 @@
 #include <rondo/handle.h>
 #include <rondo/inherited.h>
 #include <rondo/loop.h>
+#include <rondo/pipe.h>
 #include <rondo/protocol.h>
 #include <rondo/resolve.h>
 #include <rondo/server.h>

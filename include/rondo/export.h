@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** What differs between compilers and systems in the headers: export marks, C++ guards and
- *  the type of a socket. The only public header with a system condition in it. */
+ *  the types of a socket and a file. The only public header with a system condition in it. */
 #ifndef RONDO_EXPORT_H
 #define RONDO_EXPORT_H
 
@@ -43,6 +43,15 @@ typedef uintptr_t rondo_socket;
 #else
 typedef int rondo_socket;
 #define RONDO_INVALID_SOCKET (-1)
+#endif
+
+/** A file or a pipe of the system: a descriptor on Unix, a HANDLE on Windows. */
+#if defined(_WIN32)
+typedef void *rondo_file;
+#define RONDO_INVALID_FILE ((rondo_file) (intptr_t) -1)
+#else
+typedef int rondo_file;
+#define RONDO_INVALID_FILE (-1)
 #endif
 
 #endif

@@ -78,16 +78,14 @@ rondo_future *rondo_setup_spawn(struct rondo_setup *setup, rondo_coroutine *run,
 
 /* --- the ends of the coroutines -------------------------------------------------------------------------------- */
 
-int rondo_setup_connection(struct rondo_setup *setup)
+int rondo_setup_transport(struct rondo_setup *setup, rondo_setup_make *make)
 {
     rondo_loop *loop = setup->loop;
     rondo_protocol *protocol = rondo_protocol_make(loop, setup->factory, setup->context);
     if (!protocol)
         return rondo_last_error();
-    rondo_socket_set_nodelay(setup->sock);
     rondo_future *waiter = rondo_future_new(loop);
-    rondo_transport *transport =
-        waiter ? rondo_stream_new(loop, setup->sock, protocol, NULL, NULL, waiter) : NULL;
+    rondo_transport *transport = waiter ? make(setup, protocol, waiter) : NULL;
     if (!transport) {
         rondo_future_unref(waiter);
         rondo_protocol_unref(protocol);
@@ -103,6 +101,17 @@ int rondo_setup_connection(struct rondo_setup *setup)
     rondo_transport_close(transport);
     rondo_transport_unref(transport);
     return rc;
+}
+
+static rondo_transport *make_stream(struct rondo_setup *setup, rondo_protocol *protocol, rondo_future *waiter)
+{
+    rondo_socket_set_nodelay(setup->sock);
+    return rondo_stream_new(setup->loop, setup->sock, protocol, NULL, NULL, waiter);
+}
+
+int rondo_setup_connection(struct rondo_setup *setup)
+{
+    return rondo_setup_transport(setup, make_stream);
 }
 
 int rondo_setup_server(rondo_server *server, bool start_serving)

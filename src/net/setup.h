@@ -33,7 +33,16 @@ void rondo_setup_drop(void *setup);
 rondo_future *rondo_setup_spawn(struct rondo_setup *setup, rondo_coroutine *run, rondo_destructor *drop,
                                 rondo_socket sock);
 
-/* The end of a coroutine that makes a connection: the factory, the transport over setup->sock, connection_made. The
+/* Makes a transport over setup->sock, whose @waiter is completed behind connection_made; takes over the reference to
+ * @protocol, unless it returns NULL. */
+typedef rondo_transport *rondo_setup_make(struct rondo_setup *setup, rondo_protocol *protocol,
+                                          rondo_future *waiter);
+
+/* The end of a coroutine that makes a transport: the factory, @make, connection_made. The transport is then the value of
+ * the coroutine. Cancelled in between, it is closed. */
+int rondo_setup_transport(struct rondo_setup *setup, rondo_setup_make *make);
+
+/* The same for a connection: the factory, the transport over setup->sock, connection_made. The
  * transport is then the value of the coroutine. Cancelled in between, it is closed. */
 int rondo_setup_connection(struct rondo_setup *setup);
 

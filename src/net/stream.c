@@ -13,7 +13,7 @@
 
 static void run_grace(struct rondo_ready *node, struct rondo_core *core);
 
-static void stream_dispose(rondo_transport *transport)
+void rondo_stream_dispose(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     assert(!rondo_op_is_active(&stream->recv) && !stream->out);
@@ -104,7 +104,7 @@ static void begin_closing(struct rondo_stream *stream)
     rondo_stream_stop_reading(stream);
 }
 
-static void stream_close(rondo_transport *transport)
+void rondo_stream_close(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     if (transport->is_closing)
@@ -123,7 +123,7 @@ void rondo_stream_fail(struct rondo_stream *stream, int error)
     queue_lost(stream, error);
 }
 
-static void stream_abort(rondo_transport *transport, int error)
+void rondo_stream_abort(rondo_transport *transport, int error)
 {
     rondo_stream_fail(rondo_stream_of(transport), error);
 }
@@ -134,13 +134,13 @@ static const struct rondo_transport_type stream_type = {
     .size = sizeof(struct rondo_stream),
     .write = rondo_stream_write,
     .write_eof = rondo_stream_write_eof,
-    .close = stream_close,
-    .abort = stream_abort,
+    .close = rondo_stream_close,
+    .abort = rondo_stream_abort,
     .pause_reading = rondo_stream_pause,
     .resume_reading = rondo_stream_resume,
     .buffer_size = rondo_stream_buffer_size,
     .protocol_changed = rondo_stream_protocol_changed,
-    .dispose = stream_dispose,
+    .dispose = rondo_stream_dispose,
 };
 
 static void make(struct rondo_stream *stream)
@@ -163,7 +163,8 @@ static void run_made(struct rondo_ready *node, struct rondo_core *core)
     if (!stream->base.loop
              ->closed) /* else, as with other callbacks that were queued, it never learns of it */
         make(stream);
-    rondo_stream_start_reading(stream);
+    if (stream->recv.complete) /* else there is nothing to hear of */
+        rondo_stream_start_reading(stream);
 }
 
 /* Completes the future of create_connection behind connection_made. */
@@ -199,25 +200,35 @@ static struct waiter_node *make_waiter(rondo_loop *loop, rondo_future *future)
     return self;
 }
 
-rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,
-                                  rondo_server *server, const rondo_address *peer, rondo_future *waiter)
+struct rondo_stream *rondo_stream_make(rondo_loop *loop, const struct rondo_transport_type *type,
+                                       rondo_socket sock, rondo_protocol *protocol, const rondo_address *peer,
+                                       rondo_future *waiter)
 {
     struct waiter_node *waiter_node = waiter ? make_waiter(loop, waiter) : NULL;
     if (waiter && !waiter_node)
         return NULL;
-    rondo_transport *base = rondo_transport_new(&stream_type, loop, sock, protocol, peer);
+    rondo_transport *base = rondo_transport_new(type, loop, sock, protocol, peer);
     if (!base) {
         drop_waiter(loop, waiter_node);
         return NULL;
     }
     struct rondo_stream *stream = rondo_stream_of(base);
-    base->server = server;
-    if (server)
-        rondo_server_attach(server);
     rondo_stream_read_init(stream);
     stream->recv.ready.run = run_made; /* the op is idle until then */
     rondo_loop_queue(loop, &stream->recv.ready);
     if (waiter_node)
         rondo_loop_queue(loop, &waiter_node->ready);
-    return base;
+    return stream;
+}
+
+rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,
+                                  rondo_server *server, const rondo_address *peer, rondo_future *waiter)
+{
+    struct rondo_stream *stream = rondo_stream_make(loop, &stream_type, sock, protocol, peer, waiter);
+    if (!stream)
+        return NULL;
+    stream->base.server = server;
+    if (server)
+        rondo_server_attach(server);
+    return &stream->base;
 }

@@ -53,6 +53,18 @@ static inline void rondo_stream_settle(struct rondo_stream *stream)
     stream->writes_plainly = !base->is_closing && !base->has_eof && !stream->out;
 }
 
+/* Make the transport @type over @sock and queue connection_made, the start of reading, and, if @waiter is not NULL, its
+ * completion (a reference is taken). The ops are those of a socket until the caller says otherwise. NULL, with the error:
+ * nothing was taken over. */
+struct rondo_stream *rondo_stream_make(rondo_loop *loop, const struct rondo_transport_type *type,
+                                       rondo_socket sock, rondo_protocol *protocol, const rondo_address *peer,
+                                       rondo_future *waiter);
+
+/* For the types. */
+void rondo_stream_close(rondo_transport *transport);
+void rondo_stream_abort(rondo_transport *transport, int error);
+void rondo_stream_dispose(rondo_transport *transport);
+
 /* End it with @error: what is buffered is dropped, connection_lost is queued. */
 void rondo_stream_fail(struct rondo_stream *stream, int error);
 /* The flush of a closing stream has ended. As in asyncio, a selector's connection_lost comes in this very callback, a
@@ -72,9 +84,14 @@ void rondo_stream_held_free(struct rondo_stream *stream);
 
 /* --- stream_write.c */
 int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, size_t count);
+int rondo_stream_write_slowly(rondo_transport *transport, const rondo_bytes *pieces, size_t count);
 int rondo_stream_write_eof(rondo_transport *transport);
 size_t rondo_stream_buffer_size(const rondo_transport *transport);
 /* Drop what is buffered, now or when the kernel has given it back. */
 void rondo_stream_drop_output(struct rondo_stream *stream);
+
+/* --- pipe.c */
+/* What the reading half of a pipe comes to: 0 for the end, or an error. */
+void rondo_pipe_ended(struct rondo_stream *stream, int end);
 
 #endif

@@ -212,6 +212,8 @@ static void deliver_end(struct rondo_stream *stream, int end)
         return;
     if (stream->base.is_read_paused)
         hold_end(stream, end);
+    else if (stream->base.type->is_pipe)
+        rondo_pipe_ended(stream, end);
     else if (end == 0)
         deliver_eof(stream);
     else

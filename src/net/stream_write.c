@@ -25,7 +25,8 @@ static struct rondo_output *take_output(struct rondo_stream *stream)
     else if (!(output = rondo_allocate(&loop->allocator, sizeof(*output))))
         return NULL;
     *output = (struct rondo_output){ .stream = stream };
-    output->send.kind = RONDO_OP_SEND;
+    output->send.kind = stream->base.type->is_pipe ? RONDO_OP_WRITE : RONDO_OP_SEND;
+    output->send.blocking = stream->recv.blocking;
     output->send.socket = stream->base.sock;
     output->send.complete = on_send;
     output->send.gather = gather;
@@ -140,7 +141,9 @@ static int ignore_write(struct rondo_stream *stream)
     if (stream->ignored_writes < WARN_FROM)
         stream->ignored_writes++;
     if (stream->ignored_writes == WARN_FROM)
-        rondo_log(RONDO_LOG_WARNING, "socket.send() raised exception.");
+        rondo_log(RONDO_LOG_WARNING, stream->base.type->is_pipe
+                                         ? "pipe closed by peer or os.write(pipe, data) raised exception."
+                                         : "socket.send() raised exception.");
     return 0;
 }
 
@@ -151,7 +154,10 @@ static ptrdiff_t send_now(struct rondo_stream *stream, const rondo_bytes *pieces
     struct rondo_driver *driver = stream->base.loop->core.driver;
     if (stream->out)
         return 0;
-    ptrdiff_t n = driver->ops->try_send(driver, stream->base.sock, pieces, count);
+    ptrdiff_t n =
+        stream->base.type->is_pipe
+            ? driver->ops->try_write(driver, stream->base.sock, stream->recv.blocking, pieces, count)
+            : driver->ops->try_send(driver, stream->base.sock, pieces, count);
     if (n == RONDO_EAGAIN)
         return 0;
     if (n < 0)
@@ -184,17 +190,19 @@ static int queue_rest(struct rondo_stream *stream, const rondo_bytes *pieces, si
     return 0;
 }
 
-/* Writes that go nowhere: after the end, and on a proactor while it closes (TRN-12). */
+/* Writes that go nowhere: after the end, and on a proactor (TRN-12) and to a pipe (PIPE-10) while it closes. */
 static bool goes_nowhere(const struct rondo_stream *stream)
 {
     if (stream->end != RONDO_STREAM_OPEN)
         return true;
-    return stream->base.is_closing && stream->base.loop->core.driver->ops->is_proactor;
+    return stream->base.is_closing &&
+           (stream->base.type->is_pipe || stream->base.loop->core.driver->ops->is_proactor);
 }
 
 /* Everything that is not the common case: one piece, and nothing waits before it. */
-static rondo_cold int write_slowly(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
+rondo_cold int rondo_stream_write_slowly(rondo_transport *transport, const rondo_bytes *pieces, size_t count)
 {
+    struct rondo_stream *stream = rondo_stream_of(transport);
     if (stream->base.has_eof)
         return rondo_fail(RONDO_EINVALIDSTATE, "cannot write after write_eof");
     size_t total = 0;
@@ -227,7 +235,7 @@ int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, si
     struct rondo_stream *stream = rondo_stream_of(transport);
     struct rondo_driver *driver = transport->loop->core.driver;
     if (!stream->writes_plainly || count != 1 || !pieces->length)
-        return write_slowly(stream, pieces, count);
+        return rondo_stream_write_slowly(transport, pieces, count);
     ptrdiff_t sent = driver->ops->try_send(driver, transport->sock, pieces, 1);
     return (size_t) sent == pieces->length ? 0 : write_rest(stream, pieces, sent);
 }

@@ -26,7 +26,8 @@ rondo_transport *rondo_transport_new(const struct rondo_transport_type *type, ro
     rondo_address asked;
     asked.length = 0;
     if (!peer || !peer->length) {
-        rondo_socket_peer(sock, &asked);
+        if (!type->is_pipe)
+            rondo_socket_peer(sock, &asked);
         peer = &asked;
     }
     size_t kept = count_kept(peer);
@@ -145,6 +146,8 @@ int rondo_transport_set_write_buffer_limits(rondo_transport *transport, size_t h
 {
     if (!transport)
         return rondo_fail(RONDO_EINVAL, "no transport given");
+    if (!transport->type->buffer_size)
+        return rondo_fail(RONDO_ENOTSUP, "the transport is for reading only");
     if (high == RONDO_DEFAULT_MARK)
         high = low == RONDO_DEFAULT_MARK ? HIGH_MARK : low > SIZE_MAX / 4 ? SIZE_MAX - 1 : 4 * low;
     if (low == RONDO_DEFAULT_MARK)
@@ -199,6 +202,8 @@ int rondo_transport_write_eof(rondo_transport *transport)
 {
     if (!transport)
         return rondo_fail(RONDO_EINVAL, "no transport given");
+    if (!transport->type->write)
+        return rondo_fail(RONDO_ENOTSUP, "the transport is for reading only");
     if (!transport->type->write_eof)
         return rondo_fail(RONDO_ENOTSUP, "the transport cannot end its sending half alone");
     return transport->type->write_eof(transport);
@@ -330,7 +335,7 @@ int rondo_transport_sockname(const rondo_transport *transport, rondo_address *re
 
 rondo_socket rondo_transport_socket(const rondo_transport *transport)
 {
-    return transport ? transport->sock : RONDO_INVALID_SOCKET;
+    return transport && !transport->type->is_pipe ? transport->sock : RONDO_INVALID_SOCKET;
 }
 
 const void *rondo_transport_get_extra_info(const rondo_transport *transport, const char *name,
@@ -343,7 +348,8 @@ const void *rondo_transport_get_extra_info(const rondo_transport *transport, con
         return rondo_transport_peername(transport, &address) == 0 ? &address : fallback;
     if (strcmp(name, "sockname") == 0)
         return rondo_transport_sockname(transport, &address) == 0 ? &address : fallback;
-    if (strcmp(name, "socket") == 0 && transport->sock != RONDO_INVALID_SOCKET)
+    bool is_pipe = transport->type->is_pipe;
+    if (strcmp(name, is_pipe ? "pipe" : "socket") == 0 && transport->sock != RONDO_INVALID_SOCKET)
         return &transport->sock;
     return fallback;
 }
