@@ -58,12 +58,14 @@ int rondo_uring_enter(struct rondo_uring *uring, rondo_ns timeout)
         return 0;
 
     struct __kernel_timespec span = { .tv_sec = timeout / RONDO_S(1), .tv_nsec = timeout % RONDO_S(1) };
-    struct io_uring_getevents_arg argument = { .ts = timeout > 0 ? (uint64_t) (uintptr_t) &span : 0 };
+    struct io_uring_getevents_arg argument = { .ts = (uint64_t) (uintptr_t) &span };
     int rc;
     if (timeout == 0)
         rc = io_uring_enter2((unsigned) ring->ring_fd, queued, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+    else if (timeout < 0)
+        rc = io_uring_enter2((unsigned) ring->ring_fd, queued, 1, uring->wait_flags, NULL, 0);
     else
-        rc = io_uring_enter2((unsigned) ring->ring_fd, queued, 1, uring->wait_flags,
+        rc = io_uring_enter2((unsigned) ring->ring_fd, queued, 1, uring->wait_flags | IORING_ENTER_EXT_ARG,
                              (sigset_t *) (void *) &argument, sizeof argument);
     if (io_uring_smp_load_acquire(ring->sq.khead) == ring->sq.sqe_tail) {
         uring->piece_count = 0;

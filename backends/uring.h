@@ -43,8 +43,7 @@ enum {
 struct rondo_uring_slot {
     struct rondo_op *op; /* NULL: free, or only waiting to be taken off the cancel list */
     uint32_t generation;
-    uint32_t next;              /* in the free list */
-    uint32_t next_cancel;       /* in the cancel list */
+    uint32_t next;              /* in the cancel list, or else in the free list */
     uint32_t socket_generation; /* of the socket's row when it was armed */
     rondo_socket socket;
     uint8_t place;      /* enum rondo_uring_place */
@@ -104,11 +103,14 @@ struct rondo_uring {
     struct rondo_op nobody; /* whose slots are watches that were cancelled; nothing else of it is used */
     struct rondo_uring_slot *slots;
     uint32_t slot_count;
+    uint32_t slots_used; /* the others have never been touched */
     uint32_t free_slot;
     uint32_t cancel_list;
     struct rondo_uring_row *rows;
     size_t row_count;
     struct rondo_uring_node *nodes;
+    uint32_t node_count;
+    uint32_t nodes_used; /* likewise */
     struct rondo_ready *free_node;
     struct rondo_uring_buffers buffers;
 
@@ -146,7 +148,7 @@ static inline unsigned rondo_uring_name_tag(uint64_t name)
 static inline struct rondo_uring_slot *rondo_uring_find(struct rondo_uring *uring, uint64_t name)
 {
     uint32_t index = (uint32_t) name & ((1u << RONDO_URING_SLOT_BITS) - 1);
-    if (index >= uring->slot_count)
+    if (index >= uring->slots_used)
         return NULL;
     struct rondo_uring_slot *slot = &uring->slots[index];
     return slot->op && slot->generation == (uint32_t) (name >> 32) ? slot : NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The io_uring driver: from the completion queue to ops.
  *
- * Happy path: reap() turns each completion into a node and queues it. When the loop runs the node, it
+ * Happy path: reap() turns each completion into a node and queues it (a send has one in itself). When the loop runs the node, it
  * finds the op by name and completes it; a buffer that the kernel filled goes back to it as soon as
  * the owner has returned.
  *
@@ -240,8 +240,7 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
     case RONDO_OP_ACCEPT:
         run_accept(uring, slot, result, flags);
         break;
-    case RONDO_OP_SEND: /* what a cancelled one has sent is sent */
-        rondo_uring_finish(uring, slot->op, result >= 0 ? result : code_of(slot->op, result));
+    case RONDO_OP_SEND: /* has no node: run_sent */
         break;
     case RONDO_OP_CONNECT:
         rondo_uring_finish(uring, slot->op, connect_code(slot->op, result));
@@ -293,6 +292,28 @@ static void reap_cancel(struct rondo_uring *uring, const struct io_uring_cqe *en
         rondo_uring_want_cancel(uring, slot);
 }
 
+static bool have_node(const struct rondo_uring *uring)
+{
+    return uring->free_node || uring->nodes_used < uring->node_count;
+}
+
+static struct rondo_uring_node *take_node(struct rondo_uring *uring)
+{
+    struct rondo_ready *free = uring->free_node;
+    if (!free)
+        return &uring->nodes[uring->nodes_used++];
+    uring->free_node = free->next;
+    return rondo_container(free, struct rondo_uring_node, ready);
+}
+
+/* What a cancelled one has sent is sent. */
+static void run_sent(struct rondo_ready *ready, struct rondo_core *core)
+{
+    struct rondo_op *op = rondo_container(ready, struct rondo_op, ready);
+    int result = (int) op->result;
+    rondo_uring_finish(rondo_uring_of(core->driver), op, result >= 0 ? result : code_of(op, result));
+}
+
 static void reap_op(struct rondo_uring *uring, const struct io_uring_cqe *entry,
                     struct rondo_ready_list *completed)
 {
@@ -307,13 +328,19 @@ static void reap_op(struct rondo_uring *uring, const struct io_uring_cqe *entry,
         if (row->generation == slot->socket_generation)
             row->armed--;
     }
-    struct rondo_uring_node *node = rondo_container(uring->free_node, struct rondo_uring_node, ready);
-    uring->free_node = node->ready.next;
+    uring->driver.completions++;
+    if (slot->op->kind ==
+        RONDO_OP_SEND) { /* the most frequent of those that end with one completion needs no node */
+        slot->op->result = entry->res;
+        slot->op->ready.run = run_sent;
+        rondo_ready_list_append(completed, &slot->op->ready);
+        return;
+    }
+    struct rondo_uring_node *node = take_node(uring);
     node->ready.run = run_node;
     node->name = entry->user_data;
     node->result = entry->res;
     node->flags = entry->flags;
-    uring->driver.completions++;
     rondo_ready_list_append(completed, &node->ready);
 }
 
@@ -322,7 +349,7 @@ void rondo_uring_reap(struct rondo_uring *uring, struct rondo_ready_list *comple
     struct io_uring_cq *queue = &uring->ring.cq;
     unsigned head = *queue->khead;
     unsigned tail = io_uring_smp_load_acquire(queue->ktail);
-    for (; head != tail && uring->free_node; head++) {
+    for (; head != tail && have_node(uring); head++) {
         const struct io_uring_cqe *entry = &queue->cqes[head & *queue->kring_mask];
         switch (rondo_uring_name_tag(entry->user_data)) {
         case RONDO_URING_TAG_WAKE:

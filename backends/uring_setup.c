@@ -155,7 +155,7 @@ static int check_kernel(struct rondo_uring *uring)
     io_uring_free_probe(probe);
     if (!modern || (uring->ring.features & needed) != needed)
         return rondo_fail(RONDO_ENOTSUP, "the io_uring of this kernel is too old: Linux 6.0 is needed");
-    uring->wait_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    uring->wait_flags = IORING_ENTER_GETEVENTS;
     if (uring->ring.features & FEATURE_NO_IOWAIT)
         uring->wait_flags |= ENTER_NO_IOWAIT;
     return 0;
@@ -234,16 +234,12 @@ static void close_buffers(struct rondo_uring_buffers *buffers)
 
 static int open_tables(struct rondo_uring *uring)
 {
-    unsigned count = uring->ring.cq.ring_entries;
-    uring->nodes = rondo_allocate(uring->allocator, count * sizeof *uring->nodes);
+    uring->node_count = uring->ring.cq.ring_entries;
+    uring->nodes = rondo_allocate(uring->allocator, uring->node_count * sizeof *uring->nodes);
     uring->pieces = rondo_allocate(uring->allocator, RONDO_URING_PIECES * sizeof *uring->pieces);
     uring->messages = rondo_allocate(uring->allocator, RONDO_URING_MESSAGES * sizeof *uring->messages);
     if (!uring->nodes || !uring->pieces || !uring->messages)
         return rondo_fail(RONDO_ENOMEM, NULL);
-    for (unsigned index = count; index-- > 0;) {
-        uring->nodes[index].ready.next = uring->free_node;
-        uring->free_node = &uring->nodes[index].ready;
-    }
     return 0;
 }
 

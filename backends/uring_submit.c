@@ -47,14 +47,29 @@ static int grow_slots(struct rondo_uring *uring)
         rondo_reallocate(uring->allocator, uring->slots, count * sizeof *uring->slots);
     if (!slots)
         return RONDO_ENOMEM;
-    memset(slots + uring->slot_count, 0, (count - uring->slot_count) * sizeof *slots);
-    for (uint32_t index = count; index-- > uring->slot_count;) {
-        slots[index].next = uring->free_slot;
-        uring->free_slot = index;
-    }
     uring->slots = slots;
     uring->slot_count = count;
     return 0;
+}
+
+static struct rondo_uring_slot *take_slot(struct rondo_uring *uring)
+{
+    if (uring->free_slot != RONDO_URING_NONE) {
+        struct rondo_uring_slot *slot = &uring->slots[uring->free_slot];
+        uring->free_slot = slot->next;
+        return slot;
+    }
+    if (uring->slots_used == uring->slot_count && grow_slots(uring) < 0)
+        return NULL;
+    struct rondo_uring_slot *slot = &uring->slots[uring->slots_used++];
+    memset(slot, 0, sizeof *slot);
+    return slot;
+}
+
+static void give_slot(struct rondo_uring *uring, struct rondo_uring_slot *slot)
+{
+    slot->next = uring->free_slot;
+    uring->free_slot = (uint32_t) (slot - uring->slots);
 }
 
 static int grow_rows(struct rondo_uring *uring, rondo_socket sock)
@@ -76,10 +91,8 @@ void rondo_uring_release_slot(struct rondo_uring *uring, struct rondo_uring_slot
 {
     slot->op = NULL;
     slot->generation++;
-    if (slot->cancel_listed)
-        return; /* comes home when the list is walked */
-    slot->next = uring->free_slot;
-    uring->free_slot = (uint32_t) (slot - uring->slots);
+    if (!slot->cancel_listed) /* else it comes home when the list is walked */
+        give_slot(uring, slot);
 }
 
 void rondo_uring_finish(struct rondo_uring *uring, struct rondo_op *op, ptrdiff_t result)
@@ -126,12 +139,10 @@ int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
         return 1;
     if ((size_t) op->socket >= uring->row_count && grow_rows(uring, op->socket) < 0)
         return rondo_fail(RONDO_ENOMEM, NULL);
-    if (uring->free_slot == RONDO_URING_NONE && grow_slots(uring) < 0)
+    struct rondo_uring_slot *slot = take_slot(uring);
+    if (!slot)
         return rondo_fail(RONDO_ENOMEM, NULL);
-
-    op->slot = uring->free_slot;
-    struct rondo_uring_slot *slot = &uring->slots[op->slot];
-    uring->free_slot = slot->next;
+    op->slot = (uint32_t) (slot - uring->slots);
     slot->op = op;
     slot->socket = op->socket;
     slot->cancel_wanted = false;
@@ -152,7 +163,7 @@ void rondo_uring_want_cancel(struct rondo_uring *uring, struct rondo_uring_slot 
     if (slot->cancel_listed || slot->cancel_sent)
         return;
     slot->cancel_listed = true;
-    slot->next_cancel = uring->cancel_list;
+    slot->next = uring->cancel_list;
     uring->cancel_list = (uint32_t) (slot - uring->slots);
 }
 
@@ -376,12 +387,10 @@ static void prepare_cancels(struct rondo_uring *uring)
             entry->user_data = rondo_uring_name(slot->generation, RONDO_URING_TAG_CANCEL, index);
             slot->cancel_sent = true;
         }
-        uring->cancel_list = slot->next_cancel;
+        uring->cancel_list = slot->next;
         slot->cancel_listed = false;
-        if (!slot->op) {
-            slot->next = uring->free_slot;
-            uring->free_slot = index;
-        }
+        if (!slot->op)
+            give_slot(uring, slot);
     }
 }
 
