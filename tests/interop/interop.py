@@ -301,9 +301,97 @@ def client_refused(programs, backend):
         check('refused' in outcome.stderr, f'it says {outcome.stderr!r}')
 
 
+class Guest:
+    """Somebody in the chat, over a socket that is connected."""
+    def __init__(self, sock, name):
+        sock.settimeout(PATIENCE)
+        self.sock, self.file = sock, sock.makefile('rw', newline='\n')
+        self.expect('* welcome; your name?')
+        self.say(name)
+
+    def say(self, line):
+        self.file.write(line + '\n')
+        self.file.flush()
+
+    def expect(self, line):
+        got = self.file.readline()
+        check(got == line + '\n', f'{got!r} instead of {line!r}')
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+def chat_guests(where, path):
+    host, port = where.split(',')[0].rsplit(':', 1)
+    ann = Guest(socket.create_connection((host, int(port))), 'ann')
+    ann.expect('* hello ann; /who tells who is here, /quit ends')
+    local = socket.socket(socket.AF_UNIX)
+    local.connect(path)
+    bob = Guest(local, 'ann')
+    bob.expect('* ann is here already; another name?')
+    bob.say('two words')
+    bob.expect('* a name has 1 to 24 characters and no spaces; yours?')
+    bob.say('bob')
+    bob.expect('* hello bob; /who tells who is here, /quit ends')
+    ann.expect('* bob is here')
+    return ann, bob
+
+
+def chat_slow_reader(where, ann, bob):
+    """Who does not read is put out, and nobody else is held up."""
+    host, port = where.split(',')[0].rsplit(':', 1)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.connect((host, int(port)))
+    slow.sendall(b'carl\n')
+    for guest in ann, bob:
+        guest.expect('* carl is here')
+    for number in range(100000):
+        ann.say(f'{number} ' + 'x' * 900)
+        line = bob.file.readline()
+        if line == '* carl was too slow\n':
+            line = bob.file.readline()
+            break
+        check(line.startswith(f'ann: {number} x'), f'bob reads {line!r}')
+    else:
+        raise Failed('carl is never too slow')
+    ann.expect('* carl was too slow')
+    slow.close()
+
+
+def chat(programs, backend):
+    with tempfile.TemporaryDirectory() as folder:
+        path = f'{folder}/chat'
+        command = [f'{programs}/chat_server', '--backend', backend, '--port', '0', '--unix', path]
+        with running(backend, command) as where:
+            check(os.stat(path).st_mode & 0o777 == 0o600, 'the file is for anybody')
+            ann, bob = chat_guests(where, path)
+            ann.say('hi\r')
+            bob.expect('ann: hi')
+            bob.say('/who')
+            bob.expect('* bob (you)')
+            bob.expect('* ann')
+            bob.say('/dance')
+            bob.expect('* there is no /dance')
+            chat_slow_reader(where, ann, bob)
+            long = Guest(socket.create_connection(ann.sock.getpeername()), 'y' * 5000)
+            long.expect('* that was too long a line; goodbye')
+            check(long.file.read() == '', 'more after goodbye')
+            long.close()
+            bob.say('/quit')
+            check(bob.file.readline() == '', 'more after /quit')
+            bob.close()
+            ann.expect('* bob has left')
+        ann.expect('* the chat is over')
+        check(ann.file.read() == '', 'more after the end')
+        ann.close()
+        check(not os.path.exists(path), 'the file is still there')
+
+
 CASES = (plain_socket, late_reader, rude_clients, ends_with_clients, port_in_use, nc, socat, asyncio_streams,
          asyncio_streams_two_loops, client_of_asyncio, client_refused, unix_streams, unix_client, unix_abstract,
-         unix_socat, inherited)
+         unix_socat, inherited, chat)
 
 
 def cannot_run(programs, backend):
