@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a server on Rondo, one line for each scenario, function by function as in net_server.py.
  *
- * usage: net_server BACKEND [SCENARIO]
+ * usage: net_server BACKEND tcp|unix [SCENARIO]
  *
  * The happy path: each scenario gets a stage: a loop, a server, the connections that its factory made and the
  * clients' plain sockets. Failures: a loop that cannot be made, a call that fails: the program ends with a
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "peer.h"
+#include "unix_peer.h"
 
 #define MAX_CONNS 8
 
@@ -126,15 +126,28 @@ static rondo_protocol *make(void *context)
 
 /* --- the stage ------------------------------------------------------------------------------ */
 
-static void serve(bool start_serving)
+static unix_folder folder;
+static const char *path; /* of a Unix socket; NULL: TCP */
+
+static rondo_future *create(bool start_serving)
 {
+    if (path) {
+        rondo_unix_server_options options = RONDO_UNIX_SERVER_OPTIONS;
+        options.path = path;
+        options.start_serving = start_serving;
+        return rondo_create_unix_server(stage.loop, make, NULL, &options);
+    }
     rondo_server_options options = RONDO_SERVER_OPTIONS;
     options.host = "127.0.0.1";
     options.port = 0;
     options.start_serving = start_serving;
+    return rondo_create_server(stage.loop, make, NULL, &options);
+}
+
+static void use(rondo_future *future)
+{
     void *server = NULL;
     rondo_address address;
-    rondo_future *future = rondo_create_server(stage.loop, make, NULL, &options);
     if (rondo_loop_run_until_complete(stage.loop, future, &server) < 0 ||
         rondo_server_address(server, 0, &address) < 0)
         die("create_server");
@@ -142,20 +155,23 @@ static void serve(bool start_serving)
     stage.port = rondo_address_port(&address);
 }
 
+static void serve(bool start_serving)
+{
+    use(create(start_serving));
+}
+
 static void connect_one(void)
 {
-    stage.peers[stage.peer_count++] = peer_connect("127.0.0.1", stage.port);
+    stage.peers[stage.peer_count++] = path ? unix_connect(path, 0) : peer_connect("127.0.0.1", stage.port);
 }
 
 static void try_connect(void)
 {
     rondo_socket sock;
-    if (peer_try_connect("127.0.0.1", stage.port, &sock) < 0) {
-        word("refused");
-        return;
-    }
-    word("accepted");
-    peer_close(sock);
+    int rc = path ? unix_try_connect(path, 0, &sock) : peer_try_connect("127.0.0.1", stage.port, &sock);
+    word("%s", rc == 0 ? "accepted" : rc == RONDO_ECONNREFUSED ? "refused" : "failed");
+    if (rc == 0)
+        peer_close(sock);
 }
 
 static void turn(int count)
@@ -472,26 +488,51 @@ static void clients_reset(void)
     state();
 }
 
+static void passes(bool start_serving)
+{
+    rondo_future *future = create(start_serving);
+    int count = 0;
+    for (; future && !rondo_future_done(future); count++)
+        turn(1);
+    word("passes=%d", count);
+    use(future);
+}
+
+static void passes_to_serve(void)
+{
+    passes(true);
+    clients(1);
+}
+
+static void passes_to_bind(void)
+{
+    passes(false);
+    try_connect();
+}
+
 static const struct {
     const char *name;
     void (*play)(void);
+    bool unix_only; /* over TCP asyncio looks names up in passes of its own */
 } scenarios[] = {
-    { "accept_order", accept_order },
-    { "early_data", early_data },
-    { "close", close_it },
-    { "close_in_the_pass_of_an_accept", close_in_the_pass_of_an_accept },
-    { "close_in_made", close_in_made },
-    { "wait_before_close", wait_before_close },
-    { "wait_before_close_without_clients", wait_before_close_without_clients },
-    { "wait_after_close", wait_after_close },
-    { "wait_twice", wait_twice },
-    { "close_all_in_lost", close_all_in_lost },
-    { "serve_forever_cancelled", serve_forever_cancelled },
-    { "serve_forever_closed", serve_forever_closed },
-    { "start_later", start_later },
-    { "start_by_serve_forever", start_by_serve_forever },
-    { "close_before_start", close_before_start },
-    { "clients_reset", clients_reset },
+    { "accept_order", accept_order, false },
+    { "early_data", early_data, false },
+    { "close", close_it, false },
+    { "close_in_the_pass_of_an_accept", close_in_the_pass_of_an_accept, false },
+    { "close_in_made", close_in_made, false },
+    { "wait_before_close", wait_before_close, false },
+    { "wait_before_close_without_clients", wait_before_close_without_clients, false },
+    { "wait_after_close", wait_after_close, false },
+    { "wait_twice", wait_twice, false },
+    { "close_all_in_lost", close_all_in_lost, false },
+    { "serve_forever_cancelled", serve_forever_cancelled, false },
+    { "serve_forever_closed", serve_forever_closed, false },
+    { "start_later", start_later, false },
+    { "start_by_serve_forever", start_by_serve_forever, false },
+    { "close_before_start", close_before_start, false },
+    { "clients_reset", clients_reset, false },
+    { "passes_to_serve", passes_to_serve, true },
+    { "passes_to_bind", passes_to_bind, true },
 };
 
 static void play(size_t index, rondo_backend backend)
@@ -514,10 +555,14 @@ static void play(size_t index, rondo_backend backend)
 int main(int argc, char **argv)
 {
     rondo_backend backend = RONDO_BACKEND_AUTO;
-    if (argc < 2 || rondo_backend_from_name(argv[1], &backend) < 0)
-        die("usage: net_server BACKEND [SCENARIO]");
+    if (argc < 3 || rondo_backend_from_name(argv[1], &backend) < 0)
+        die("usage: net_server BACKEND tcp|unix [SCENARIO]");
+    unix_folder_make(&folder);
+    path = strcmp(argv[2], "unix") == 0 ? folder.path
+                                        : NULL; /* the file of the scenario before is still there */
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
-        if (argc < 3 || strcmp(argv[2], scenarios[i].name) == 0)
+        if ((path || !scenarios[i].unix_only) && (argc < 4 || strcmp(argv[3], scenarios[i].name) == 0))
             play(i, backend);
+    unix_folder_remove(&folder);
     return 0;
 }

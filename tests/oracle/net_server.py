@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The life of a server on Python's asyncio, one line for each scenario. net_server.c does the same on Rondo,
-function by function; the lines are those of net_server.txt on both.
+function by function; the lines are those of net_server_tcp.txt and net_server_unix.txt on both.
 
-usage: net_server.py [SCENARIO]
+usage: net_server.py tcp|unix [SCENARIO]
 
 Clients are plain sockets in the same thread: the kernel completes a connect while the loop stands still.
 """
@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 import sys
+import tempfile
 
 SCENARIOS = []
 
@@ -48,7 +49,8 @@ class Conn(asyncio.Protocol):
 
 
 class Stage:
-    def __init__(self):
+    def __init__(self, path):
+        self.path = path  # of a Unix socket; None: TCP
         self.loop = asyncio.new_event_loop()
         self.loop.set_exception_handler(lambda loop, context: self.log('reported'))
         self.words, self.conns, self.peers, self.hooks = [], [], [], {}
@@ -61,20 +63,36 @@ class Stage:
         if name in self.hooks:
             self.hooks[name](conn)
 
+    async def create(self, **options):
+        if self.path:
+            return await self.loop.create_unix_server(lambda: Conn(self), self.path, **options)
+        return await self.loop.create_server(lambda: Conn(self), '127.0.0.1', 0, **options)
+
     def serve(self, **options):
-        async def create():
-            return await self.loop.create_server(lambda: Conn(self), '127.0.0.1', 0, **options)
-        self.server = self.loop.run_until_complete(create())
-        self.port = self.server.sockets[0].getsockname()[1]
+        self.use(self.loop.run_until_complete(self.create(**options)))
+
+    def use(self, server):
+        self.server = server
+        self.address = server.sockets[0].getsockname()
+
+    def open(self):
+        peer = socket.socket(socket.AF_UNIX if self.path else socket.AF_INET)
+        peer.settimeout(10)
+        try:
+            peer.connect(self.address)
+        except OSError:
+            peer.close()
+            raise
+        return peer
 
     def connect(self):
-        peer = socket.create_connection(('127.0.0.1', self.port), 10)
+        peer = self.open()
         self.peers.append(peer)
         return peer
 
     def try_connect(self):
         try:
-            socket.create_connection(('127.0.0.1', self.port), 10).close()
+            self.open().close()
         except ConnectionRefusedError:
             self.log('refused')
         else:
@@ -307,15 +325,44 @@ def clients_reset(stage):
     stage.state()
 
 
+def passes(stage, **options):
+    task = stage.loop.create_task(stage.create(**options))
+    count = 0
+    while not task.done():
+        stage.turn()
+        count += 1
+    stage.log(f'passes={count}')
+    stage.use(task.result())
+
+
+@scenario
+def passes_to_serve(stage):
+    passes(stage)
+    stage.clients(1)
+
+
+@scenario
+def passes_to_bind(stage):
+    passes(stage, start_serving=False)
+    stage.try_connect()
+
+
+UNIX_ONLY = (passes_to_serve, passes_to_bind)  # over TCP asyncio looks names up in passes of its own
+
+
 def main():
     logging.disable(logging.CRITICAL)
-    for function in SCENARIOS:
-        if len(sys.argv) > 1 and sys.argv[1] != function.__name__:
-            continue
-        stage = Stage()
-        function(stage)
-        print(f'{function.__name__}: ' + ' '.join(stage.words))
-        stage.end()
+    with tempfile.TemporaryDirectory() as folder:
+        path = f'{folder}/socket' if sys.argv[1] == 'unix' else None
+        for function in SCENARIOS:
+            if not path and function in UNIX_ONLY:
+                continue
+            if len(sys.argv) > 2 and sys.argv[2] != function.__name__:
+                continue
+            stage = Stage(path)  # the file of the one before is still there
+            function(stage)
+            print(f'{function.__name__}: ' + ' '.join(stage.words))
+            stage.end()
 
 
 if __name__ == '__main__':
