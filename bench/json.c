@@ -122,6 +122,8 @@ static void write_series(FILE *file, const struct bench_case *of, const struct b
         write_ratio(file, "to_bare_epoll", bench_ratio(series, bench_plan_named(of, "bare-epoll"), metric));
         write_ratio(file, "to_bare_io_uring",
                     bench_ratio(series, bench_plan_named(of, "bare-io_uring"), metric));
+        write_ratio(file, "rate_to_bare_epoll",
+                    bench_ratio(series, bench_plan_named(of, "bare-epoll"), BENCH_RATE));
     }
     fputs("}", file);
 }
