@@ -49,7 +49,8 @@ struct knote {
 
 struct watched {
     struct knote sides[2];
-    bool is_armed; /* in the epoll set, as far as we know */
+    uint32_t generation; /* of what the number stands for; epoll goes on telling of what a copy keeps open */
+    bool is_armed;       /* in the epoll set, as far as we know */
 };
 
 struct queue {
@@ -153,6 +154,7 @@ static void forget_stale(struct watched *watched, int descriptor)
             continue;
         knote->is_there = false;
         watched->is_armed = false;
+        watched->generation++;
     }
 }
 
@@ -176,7 +178,7 @@ static struct watched *watched_at(struct queue *queue, int descriptor)
 /* Let epoll watch what the filters ask for. Returns 0 or an error number. */
 static int arm(struct queue *queue, struct watched *watched, int descriptor)
 {
-    struct epoll_event event = { .data.u64 = (uint64_t) descriptor };
+    struct epoll_event event = { .data.u64 = (uint64_t) watched->generation << 32 | (uint32_t) descriptor };
     if (watched->sides[READ].is_there)
         event.events |= EPOLLIN | EPOLLRDHUP;
     if (watched->sides[WRITE].is_there)
@@ -220,7 +222,8 @@ static int change_side(struct queue *queue, int side, const struct kevent *chang
     if (fcntl(descriptor, F_GETFD) < 0) {
         if (descriptor >= 0 && (size_t) descriptor < queue->count)
             queue->table[descriptor] =
-                (struct watched){ 0 }; /* what an inode may not show: eventfds share one */
+                (struct watched){ .generation = queue->table[descriptor].generation +
+                                                1 }; /* what an inode may not show: eventfds share one */
         return EBADF;
     }
     struct watched *watched = watched_at(queue, descriptor);
@@ -333,9 +336,11 @@ static void put_found(struct queue *queue, const struct epoll_event *found, stru
         put_user(queue, out);
         return;
     }
-    int descriptor = (int) found->data.u64;
+    int descriptor = (int) (uint32_t) found->data.u64;
     struct watched *watched = &queue->table[descriptor];
     forget_stale(watched, descriptor);
+    if (watched->generation != (uint32_t) (found->data.u64 >> 32))
+        return;
     put_side(watched, WRITE, descriptor, found->events, out);
     put_side(watched, READ, descriptor, found->events, out);
 }
