@@ -277,12 +277,16 @@ static void forget_registered(struct rondo_reactor *reactor, struct rondo_reacto
     count_registered(reactor, entry, 0);
 }
 
-/* The first op on an entry, which is the program's or was: is what is registered there the same descriptor? */
+/* An op on an entry which is the program's or was: is what is registered there the same descriptor? Where another op is
+ * there and nobody knows, it is. */
 static void identify(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry,
                      const struct rondo_op *op)
 {
+    bool is_first = !entry->ops[RONDO_READING] && !entry->ops[RONDO_WRITING];
+    if (!is_first && !(op->borrowed && entry->is_borrowed))
+        return;
     uint32_t identity = op->borrowed ? rondo_pollable_identity(op->socket) : 0;
-    if (identity && entry->is_borrowed && entry->generation == identity)
+    if (identity ? entry->is_borrowed && entry->generation == identity : !is_first)
         return;
     purge(reactor, entry);
     entry->generation = identity ? identity : next_generation(entry);
@@ -299,7 +303,7 @@ static int park(struct rondo_reactor *reactor, struct rondo_op *op)
     int side = rondo_reactor_side_of(op);
     if (entry->ops[side])
         return rondo_fail(RONDO_EBUSY, "the socket has an operation of this kind already");
-    if ((op->borrowed || entry->is_borrowed) && !entry->ops[RONDO_READING] && !entry->ops[RONDO_WRITING])
+    if (op->borrowed || entry->is_borrowed)
         identify(reactor, entry, op);
     entry->ops[side] = op;
     unsigned need = side == RONDO_READING ? RONDO_POLL_READ : RONDO_POLL_WRITE;
