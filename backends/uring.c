@@ -148,8 +148,8 @@ const struct rondo_driver_ops rondo_driver_uring = {
     .backend = RONDO_BACKEND_IO_URING,
     .is_proactor = true,
     .capabilities = RONDO_CAN_STREAMS | RONDO_CAN_UNIX_SOCKETS | RONDO_CAN_REUSE_PORT | RONDO_CAN_PIPES |
-                    RONDO_CAN_PROACT,
-    .extended_capabilities = 0,
+                    RONDO_CAN_PROACT | RONDO_CAN_BLOCKING_SOCKETS | RONDO_CAN_SOCKET_CALLS,
+    .extended_capabilities = RONDO_CAN_WATCH_DESCRIPTORS,
     .open = rondo_uring_open,
     .close = rondo_uring_close,
     .submit = rondo_uring_submit,

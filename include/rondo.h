@@ -17,10 +17,12 @@
 #include <rondo/protocol.h>
 #include <rondo/resolve.h>
 #include <rondo/server.h>
+#include <rondo/sock.h>
 #include <rondo/task.h>
 #include <rondo/transport.h>
 #include <rondo/types.h>
 #include <rondo/unix_socket.h>
 #include <rondo/wait.h>
+#include <rondo/watch.h>
 
 #endif

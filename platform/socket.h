@@ -56,6 +56,7 @@ int rondo_socket_peer(rondo_socket sock, rondo_address *ret_address);
 int rondo_socket_set_nonblocking(rondo_socket sock);
 /* Programs that this one starts do not get it: for sockets that were not made here. */
 int rondo_socket_close_on_exec(rondo_socket sock);
+int rondo_socket_set_blocking(rondo_socket sock);
 /* 1, 0, or an error (where the system cannot tell: 1). */
 int rondo_socket_is_nonblocking(rondo_socket sock);
 /* What the socket is: each output may be NULL. RONDO_ENOTSOCK and RONDO_EBADF for what is none. */

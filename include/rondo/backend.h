@@ -60,7 +60,8 @@ enum rondo_capability {
     RONDO_CAN_UNIX_SOCKETS = 1 << 6,
     RONDO_CAN_SIGNALS = 1 << 7,
     RONDO_CAN_REUSE_PORT = 1 << 8,
-    RONDO_CAN_PROACT = 1 << 9 /**< the loop is a proactor's */
+    RONDO_CAN_PROACT = 1 << 9,       /**< the loop is a proactor's */
+    RONDO_CAN_SOCKET_CALLS = 1 << 10 /**< sock_recv, sock_sendall and their kin */
 };
 
 /** The capabilities of @loop, as an or of enum rondo_capability. A call that needs one that is

@@ -299,6 +299,12 @@ int rondo_socket_close_on_exec(rondo_socket sock)
     return check(flags < 0 || fcntl(sock, F_SETFD, flags | FD_CLOEXEC) < 0 ? -1 : 0);
 }
 
+int rondo_socket_set_blocking(rondo_socket sock)
+{
+    int flags = fcntl(sock, F_GETFL);
+    return check(flags < 0 ? -1 : fcntl(sock, F_SETFL, flags & ~O_NONBLOCK));
+}
+
 int rondo_socket_is_nonblocking(rondo_socket sock)
 {
     int flags = fcntl(sock, F_GETFL);

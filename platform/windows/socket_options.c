@@ -53,10 +53,19 @@ int rondo_socket_peer(rondo_socket sock, rondo_address *ret_address)
     return rondo_socket_name_by(getpeername, sock, ret_address);
 }
 
+static int rondo_socket_set_mode(rondo_socket sock, u_long is_nonblocking)
+{
+    return ioctlsocket(sock, (long) FIONBIO, &is_nonblocking) == 0 ? 0 : rondo_socket_failure();
+}
+
 int rondo_socket_set_nonblocking(rondo_socket sock)
 {
-    u_long on = 1;
-    return ioctlsocket(sock, (long) FIONBIO, &on) == 0 ? 0 : rondo_socket_failure();
+    return rondo_socket_set_mode(sock, 1);
+}
+
+int rondo_socket_set_blocking(rondo_socket sock)
+{
+    return rondo_socket_set_mode(sock, 0);
 }
 
 int rondo_socket_close_on_exec(rondo_socket sock)

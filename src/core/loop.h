@@ -21,6 +21,7 @@
 #include "slots.h"
 
 struct rondo_coroutine_pool;
+struct rondo_descriptor;
 struct rondo_flow_pool;
 struct rondo_output;
 struct rondo_resolver_pool;
@@ -64,6 +65,9 @@ struct rondo_loop {
     /* --- rooms above */
     struct rondo_link transports;
     struct rondo_link servers;
+    struct rondo_descriptor *
+        *descriptors; /* what is watched, by descriptor, in ranges; NULL: nothing in there */
+    size_t descriptor_ranges;
     struct rondo_link tasks; /* every task that is not done */
     struct rondo_link gathers;
     struct rondo_flow_pool *flows;

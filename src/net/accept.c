@@ -5,6 +5,7 @@
  * pass later (asyncio makes a task for it), on a proactor at once. Failures: out of descriptors or memory: the
  * exception handler hears of it and the listener rests for a second, or until a descriptor is closed; other errors are
  * reported and the listener rests as well; a failing factory costs its own connection only. A listener ends by close alone. */
+#include "descriptor.h"
 #include "server.h"
 
 #define REST RONDO_S(1) /* asyncio's ACCEPT_RETRY_DELAY */
@@ -153,6 +154,7 @@ static void on_accept(struct rondo_op *op)
 int rondo_listener_start(struct rondo_listener *listener)
 {
     rondo_server *server = listener->server;
+    rondo_descriptor_enter(server->loop, listener->sock, NULL);
     listener->accept.kind = RONDO_OP_ACCEPT;
     listener->accept.socket = listener->sock;
     listener->accept.complete = on_accept;
@@ -169,6 +171,7 @@ void rondo_listener_stop(struct rondo_listener *listener)
     rondo_handle_cancel(&listener->rest);
     listener->is_resting = false;
     driver->ops->cancel(driver, &listener->accept);
+    rondo_descriptor_leave(listener->server->loop, listener->sock);
     driver->ops->close_socket(driver, listener->sock);
     listener->sock = RONDO_INVALID_SOCKET;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The end of everything that has a socket, when the loop closes. */
+#include "descriptor.h"
 #include "server.h"
 
 static void close_servers(rondo_loop *loop)
@@ -23,6 +24,7 @@ static void end_transports(rondo_loop *loop)
 
 void rondo_net_close(rondo_loop *loop)
 {
+    rondo_descriptors_close(loop);
     close_servers(loop);
     end_transports(loop);
     rondo_resolvers_close(loop);
@@ -36,4 +38,5 @@ void rondo_net_free(rondo_loop *loop)
         link = link->next;
         rondo_server_free(server);
     }
+    rondo_descriptors_free(loop);
 }

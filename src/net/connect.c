@@ -72,7 +72,7 @@ static void on_connect(struct rondo_op *op)
         rondo_future_finish(attempt->future, 0, NULL, NULL);
 }
 
-static int connect_failed(int code, const rondo_address *address)
+int rondo_connect_failed(int code, const rondo_address *address)
 {
     char text[160];
     rondo_address_format(address, text, sizeof text);
@@ -126,7 +126,7 @@ static int connect_socket(rondo_loop *loop, rondo_socket sock, const rondo_addre
         rondo_release(&loop->allocator, attempt);
     if (rc == RONDO_ECANCELLED)
         return rondo_fail(rc, NULL);
-    return rc < 0 ? connect_failed(rc, address) : 0;
+    return rc < 0 ? rondo_connect_failed(rc, address) : 0;
 }
 
 /* --- one address -------------------------------------------------------------------------------------------- */

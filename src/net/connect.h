@@ -10,6 +10,9 @@
 int rondo_connect_address(rondo_loop *loop, const rondo_addrinfo_entry *address, const rondo_addrinfo *local,
                           rondo_socket *ret_socket);
 
+/* The words for a connect that failed with @code, which is returned. */
+int rondo_connect_failed(int code, const rondo_address *address);
+
 /* What went wrong with each address, for the error of the whole (CON-12). */
 struct rondo_failures {
     size_t count;

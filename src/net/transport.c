@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The public calls on transports: checks, what all kinds have in common, and the way to the kind's own function. */
-#include "net.h"
+#include "descriptor.h"
 
 #include <string.h>
 
@@ -47,6 +47,7 @@ rondo_transport *rondo_transport_new(const struct rondo_transport_type *type, ro
     transport->peer_kept = (uint8_t) kept;
     memcpy(place_of_peer(transport), peer->storage.bytes, kept);
     rondo_link_append(&loop->transports, &transport->link);
+    rondo_descriptor_enter(loop, sock, transport);
     return transport;
 }
 
@@ -79,6 +80,7 @@ void rondo_transport_leave(rondo_transport *transport)
     rondo_link_remove(&transport->link);
     rondo_socket sock = transport->sock;
     transport->sock = RONDO_INVALID_SOCKET;
+    rondo_descriptor_leave(loop, sock);
     loop->core.driver->ops->close_socket(loop->core.driver, sock);
     rondo_servers_descriptor_freed(loop);
     if (transport->server)
