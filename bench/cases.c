@@ -10,6 +10,7 @@
 static const struct bench_numbers one_to_many = { 3, { 1, 64, 1000 } };
 static const struct bench_numbers one_and_some = { 2, { 1, 64 } };
 static const struct bench_numbers only_some = { 1, { 64 } };
+static const struct bench_numbers only_ten = { 1, { 10 } };
 static const struct bench_numbers small_and_large = { 2, { 64, 16384 } };
 static const struct bench_numbers only_small = { 1, { 64 } };
 static const struct bench_numbers one_and_sixteen = { 2, { 1, 16 } };
@@ -34,6 +35,12 @@ static void format_size(char *text, size_t capacity, size_t size)
         snprintf(text, capacity, "%zu B", size);
 }
 
+static const char *const crowds[] = {
+    [BENCH_CROWD_SLOW] = "4 that read slowly",
+    [BENCH_CROWD_IDLE] = "10000 that are idle",
+    [BENCH_CROWD_FLOOD] = "4 that send single bytes",
+};
+
 static void name_case(struct bench_case *made)
 {
     char size[32];
@@ -46,6 +53,9 @@ static void name_case(struct bench_case *made)
         snprintf(made->title, sizeof made->title, "%u at a time, %s", made->connections, size);
     else if (made->kind == BENCH_IDLE)
         snprintf(made->title, sizeof made->title, "%u %s%s", made->connections, what, plural);
+    else if (made->kind == BENCH_FAIRNESS)
+        snprintf(made->title, sizeof made->title, "%u %s%s, %s, beside %s", made->connections, what, plural,
+                 size, crowds[made->crowd]);
     else if (made->kind == BENCH_LOOPS)
         snprintf(made->title, sizeof made->title, "%u %s%s, %s, %zu us of work for each", made->connections,
                  what, plural, size, made->work_us);
@@ -204,6 +214,18 @@ static bool add_loops(struct bench_plan *plan, const struct bench_options *optio
     return done;
 }
 
+static bool add_fairness(struct bench_plan *plan, const struct bench_options *options, unsigned rounds)
+{
+    struct bench_case made = { .kind = BENCH_FAIRNESS, .size = 64, .pipeline = 1, .rounds = rounds };
+    const struct bench_numbers *connections = pick(&options->connections, &only_ten);
+    bool done = true;
+    for (unsigned crowd = BENCH_CROWD_SLOW; crowd <= BENCH_CROWD_FLOOD; crowd++) {
+        made.crowd = (enum bench_crowd) crowd;
+        done = done && add_row(plan, made, connections, 1);
+    }
+    return done;
+}
+
 static bool add_micro(struct bench_plan *plan, unsigned rounds)
 {
     bool done = true;
@@ -241,6 +263,8 @@ bool bench_cases_add(struct bench_plan *plan, const struct bench_options *option
         struct bench_numbers many = only_large(given);
         done = done && add_row(plan, made, pick(&many, &idle_connections), 1);
     }
+    if (options->kinds[BENCH_FAIRNESS])
+        done = done && add_fairness(plan, options, few);
     if (options->kinds[BENCH_LOOPS])
         done = done && add_loops(plan, options, rounds);
     done = done && add_others(plan, options, rounds);

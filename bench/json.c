@@ -97,6 +97,7 @@ static enum bench_metric figure_of(const struct bench_case *of)
     enum bench_figures figures = bench_kinds[of->kind].figures;
     return figures == BENCH_PER_CONNECTION  ? BENCH_MEMORY
            : figures == BENCH_PER_OPERATION ? BENCH_TIME
+           : figures == BENCH_PER_CROWD     ? BENCH_P99_RATIO
                                             : BENCH_CPU;
 }
 

@@ -15,6 +15,8 @@ const struct bench_kind_info bench_kinds[BENCH_KINDS] = {
                      BENCH_PER_CONNECTION, BENCH_TCP, bench_load_idle },
     [BENCH_LOOPS] = { "loops", "Loops: several on one port, each on a core of its own", "req/s",
                       BENCH_PER_LOOP, BENCH_TCP, bench_load_loops },
+    [BENCH_FAIRNESS] = { "fairness", "Fairness: busy connections beside others", "req/s", BENCH_PER_CROWD,
+                         BENCH_TCP, bench_load_fairness },
     [BENCH_UNIX_ECHO] = { "unix", "Unix sockets: echo", "req/s", BENCH_PER_REQUEST, BENCH_UNIX,
                           bench_load_echo },
     [BENCH_UDP] = { "udp", "UDP: echo of datagrams", "msg/s", BENCH_PER_REQUEST, BENCH_DATAGRAMS,

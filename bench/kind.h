@@ -12,6 +12,7 @@ enum bench_kind {
     BENCH_CHURN,
     BENCH_IDLE,
     BENCH_LOOPS,
+    BENCH_FAIRNESS,
     BENCH_UNIX_ECHO,
     BENCH_UDP,
     BENCH_PIPE,
@@ -25,6 +26,7 @@ enum bench_figures {
     BENCH_PER_REQUEST, /* rate, CPU, latency, system calls */
     BENCH_PER_MIB,     /* the same, counted by the MiB */
     BENCH_PER_LOOP,    /* rate, CPU, and how the rate grows with the loops */
+    BENCH_PER_CROWD,   /* p99 beside others to p99 alone */
     BENCH_PER_CONNECTION,
     BENCH_PER_OPERATION
 };

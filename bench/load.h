@@ -12,14 +12,22 @@
 #include "sample.h"
 #include "wire.h"
 
+/* Who is beside the connections whose fairness is measured. */
+enum bench_crowd {
+    BENCH_CROWD_SLOW, /* send much and read little */
+    BENCH_CROWD_IDLE, /* many, who echoed once */
+    BENCH_CROWD_FLOOD /* send one byte, and again, as fast as they can */
+};
+
 struct bench_load {
     const struct bench_host *host;
     struct bench_wire *wire; /* to the server */
     unsigned loops;          /* of the server */
     pid_t server;            /* whose CPU time and memory are read */
     unsigned connections;
-    size_t size;              /* of a message, in bytes: 1 to BENCH_PATTERN_LONGEST */
-    unsigned pipeline;        /* messages in flight on each connection: 1 to BENCH_MAX_PIPELINE */
+    size_t size;       /* of a message, in bytes: 1 to BENCH_PATTERN_LONGEST */
+    unsigned pipeline; /* messages in flight on each connection: 1 to BENCH_MAX_PIPELINE */
+    enum bench_crowd crowd;
     int64_t warmup, duration; /* ns */
     bool count_syscalls;
 };
@@ -40,6 +48,9 @@ bench_load_function bench_load_churn;
 
 /* Connections that echo once and then do nothing. Fills in memory. */
 bench_load_function bench_load_idle;
+
+/* Echo alone, and beside a crowd. Fills in rate and latencies beside it, p99 alone, and the ratio of both. */
+bench_load_function bench_load_fairness;
 
 /* Datagrams there and back. Fills in the same as echo. */
 bench_load_function bench_load_udp;

@@ -123,7 +123,7 @@ static int take_protocol(const struct option *option, struct bench_options *opti
 /* --- the table -------------------------------------------------------------------------------- */
 
 #define AT(member) offsetof(struct bench_options, member)
-#define KINDS "echo, bulk, churn, idle, loops, unix, udp, pipe, proxy, micro"
+#define KINDS "echo, bulk, churn, idle, fairness, loops, unix, udp, pipe, proxy, micro"
 
 static const struct option table[] = {
     { "--demo", NULL, "selector against proactor on this machine, in well under a minute", take_flag,

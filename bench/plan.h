@@ -17,9 +17,10 @@ struct bench_case {
     enum bench_kind kind;
     unsigned connections, pipeline;
     size_t size;
-    size_t work_us;   /* loops: that a server computes for each answer */
-    const char *test; /* micro: its name */
-    char title[96];   /* "64 connections, 64 B, 1 in flight" */
+    size_t work_us;         /* loops: that a server computes for each answer */
+    const char *test;       /* micro: its name */
+    enum bench_crowd crowd; /* fairness */
+    char title[96];         /* "64 connections, 64 B, 1 in flight" */
     unsigned rounds;
     size_t series_count;
     struct bench_series *series; /* one for each server or library, in the order of the tables */

@@ -220,6 +220,16 @@ static void print_loops(const struct bench_case *of, const struct bench_series *
     print_latencies(series);
 }
 
+static void print_crowd(const struct bench_series *series)
+{
+    struct bench_summary ratio = bench_summarize(series, BENCH_P99_RATIO);
+    print_number(ratio.median, 10, 2);
+    print_spread(&ratio);
+    print_short(bench_summarize(series, BENCH_P99_ALONE).median, 7);
+    print_latencies(series);
+    print_thousands(bench_summarize(series, BENCH_RATE).median, 8);
+}
+
 static void print_single(const struct bench_series *series, const struct bases *bases,
                          enum bench_metric metric)
 {
@@ -244,6 +254,10 @@ static void print_columns(const struct bench_kind_info *kind)
         printf("  %-*s %8s %5s %7s %5s %6s %6s %6s %6s %7s %7s %7s\n", NAME_WIDTH, "", kind->unit, "+-",
                "CPU us", "+-", "rate/1", "CPU/1", "cores", "load", "p50 us", "p99 us", "max us");
         break;
+    case BENCH_PER_CROWD:
+        printf("  %-*s %10s %5s %7s %7s %7s %7s %8s\n", NAME_WIDTH, "", "p99/alone", "+-", "alone", "p50 us",
+               "p99 us", "max us", kind->unit);
+        break;
     case BENCH_PER_REQUEST:
     case BENCH_PER_MIB:
         printf("  %-*s %8s %5s %7s %5s %6s %6s %6s %7s %7s %7s %6s\n", NAME_WIDTH, "", kind->unit, "+-",
@@ -266,6 +280,9 @@ static void print_series(const struct bench_case *of, const struct bench_series 
         break;
     case BENCH_PER_LOOP:
         print_loops(of, series);
+        break;
+    case BENCH_PER_CROWD:
+        print_crowd(series);
         break;
     case BENCH_PER_REQUEST:
     case BENCH_PER_MIB:

@@ -28,6 +28,7 @@ static int measure_child(const struct bench_plan *plan, const struct bench_case 
         .connections = of->connections,
         .size = of->size,
         .pipeline = of->pipeline,
+        .crowd = of->crowd,
         .warmup = (int64_t) (plan->seconds * 0.2e9),
         .duration = (int64_t) (plan->seconds * 1e9),
         .count_syscalls = plan->syscalls,

@@ -16,6 +16,8 @@ const char *const bench_metric_names[BENCH_METRICS] = {
     [BENCH_TIME] = "ns_per_operation",
     [BENCH_LOAD_CPU] = "load_cpu_us_per_request",
     [BENCH_DELAY] = "share_waited_for_core",
+    [BENCH_P99_ALONE] = "latency_p99_alone_us",
+    [BENCH_P99_RATIO] = "latency_p99_to_alone",
     [BENCH_STOLEN] = "share_stolen_by_host",
 };
 

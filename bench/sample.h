@@ -11,10 +11,12 @@ enum bench_metric {
     BENCH_P50,  /* latency, us */
     BENCH_P99,
     BENCH_WORST,
-    BENCH_SYSCALLS, /* of the server, for each request */
-    BENCH_MEMORY,   /* of the server, bytes for each connection */
-    BENCH_TIME,     /* of one operation, ns */
-    BENCH_LOAD_CPU, /* the load generator's CPU time for each request, us */
+    BENCH_SYSCALLS,  /* of the server, for each request */
+    BENCH_MEMORY,    /* of the server, bytes for each connection */
+    BENCH_TIME,      /* of one operation, ns */
+    BENCH_P99_ALONE, /* latency without the crowd, us */
+    BENCH_P99_RATIO, /* BENCH_P99 to it */
+    BENCH_LOAD_CPU,  /* the load generator's CPU time for each request, us */
     BENCH_DELAY,  /* share of the time that the server waited for its core: above 0.05 others disturbed it */
     BENCH_STOLEN, /* share of all cores that the machine's host took away: likewise */
     BENCH_METRICS

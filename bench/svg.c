@@ -115,6 +115,11 @@ static struct layout layout_of(const struct bench_case *of)
     case BENCH_PER_CONNECTION:
         layout = (struct layout){ 1, { { "bytes: shorter is better", BENCH_MEMORY, 1, left, all } } };
         break;
+    case BENCH_PER_CROWD:
+        layout = (struct layout){
+            1, { { "p99 beside them to p99 alone: shorter is better", BENCH_P99_RATIO, 1, left, all } }
+        };
+        break;
     case BENCH_PER_OPERATION:
         layout = (struct layout){ 1, { { "ns: shorter is better", BENCH_TIME, 1, left, all } } };
         break;
