@@ -28,4 +28,18 @@ int rondo_unix_file_remove(const rondo_address *address, const struct rondo_unix
 /* Who is at the other end of @sock. RONDO_ENOTCONN for a socket that has no such end. */
 int rondo_unix_credentials(rondo_socket sock, rondo_credentials *ret_credentials);
 
+/* The most descriptors that one message can carry. */
+enum { RONDO_UNIX_MOST_FILES = 253 };
+
+/* One send of @data together with @files: how many bytes went, the files with the first of them. Does not block on a blocking
+ * socket either. */
+ptrdiff_t rondo_unix_send_files(rondo_socket sock, const void *data, size_t length, const rondo_file *files,
+                                size_t count);
+/* One receive: how many bytes came; *@ret_count files with them, at most @capacity, all of them close-on-exec; those beyond it were
+ * closed, and *@ret_is_cut says so. Does not block either. */
+ptrdiff_t rondo_unix_recv_files(rondo_socket sock, void *memory, size_t length, rondo_file *ret_files,
+                                size_t capacity, size_t *ret_count, bool *ret_is_cut);
+/* Close a file that was received. */
+void rondo_unix_close_file(rondo_file file);
+
 #endif

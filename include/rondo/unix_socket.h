@@ -90,6 +90,35 @@ typedef struct rondo_credentials {
 RONDO_API int rondo_transport_peer_credentials(const rondo_transport *transport,
                                                rondo_credentials *ret_credentials);
 
+/* --- files that travel (beyond the page): low-level operations as those of rondo/sock.h ---------------------- */
+
+/** Send @data, at least one byte, and with its first byte copies of @count @files (at most 253): what socket.send_fds of Python does,
+ *  on the loop. @sock is a connected Unix stream socket of the program's. Data, @files and the files themselves are lent until
+ *  the future is done; they stay the caller's. The future's number is how many bytes went, maybe fewer than @length.
+ *  NULL as the calls of rondo/sock.h, and with RONDO_EINVAL for another kind of socket. */
+RONDO_API rondo_future *rondo_sock_send_fds(rondo_loop *loop, rondo_socket sock, const void *data,
+                                            size_t length, const rondo_file *files, size_t count);
+
+/** What came, owned by whoever has it: rondo_received_fds_free closes the files that are not set to
+ *  RONDO_INVALID_FILE by then. */
+typedef struct rondo_received_fds {
+    size_t length;     /**< bytes in the memory that was given; 0: the end of the stream */
+    size_t count;      /**< files that came with them */
+    rondo_file *files; /**< close-on-exec; released with this structure */
+    bool is_cut;       /**< there were more than asked for: those were closed */
+} rondo_received_fds;
+
+RONDO_API void rondo_received_fds_free(rondo_received_fds *received);
+
+/** Receive at most @length bytes, at least one, into @memory, which is lent until the future is done, and at most @most files that
+ *  travel with them (socket.recv_fds of Python). The future's value is a rondo_received_fds that it owns: nobody takes it, the
+ *  files are closed. A receive that is cancelled has taken neither bytes nor files. Errors as of rondo_sock_send_fds. */
+RONDO_API rondo_future *rondo_sock_recv_fds(rondo_loop *loop, rondo_socket sock, void *memory, size_t length,
+                                            size_t most);
+
+/** rondo_await for it: *ret_received (may be NULL) is owned. */
+RONDO_API int rondo_await_received_fds(rondo_future *future, rondo_received_fds **ret_received);
+
 RONDO_END_DECLS
 
 #endif

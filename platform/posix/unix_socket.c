@@ -5,7 +5,9 @@
 #include "../unix_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -97,3 +99,89 @@ int rondo_unix_credentials(rondo_socket sock, rondo_credentials *ret_credentials
     return 0;
 }
 #endif
+
+/* --- files as cargo ------------------------------------------------------------------------------------------ */
+
+#if !defined(MSG_NOSIGNAL)
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set on each socket there */
+#endif
+#if defined(MSG_CMSG_CLOEXEC)
+#define RECEIVE_FLAGS (MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+#else
+#define RECEIVE_FLAGS MSG_DONTWAIT
+#endif
+
+/* Room for the most that the kernel puts into one message: what does not fit is lost on some systems, and leaks on others. */
+union cargo {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(RONDO_UNIX_MOST_FILES * sizeof(int))];
+};
+
+static ptrdiff_t outcome(ssize_t n)
+{
+    if (n >= 0)
+        return n;
+    return errno == EINTR ? RONDO_EAGAIN : rondo_error_from_system(errno);
+}
+
+ptrdiff_t rondo_unix_send_files(rondo_socket sock, const void *data, size_t length, const rondo_file *files,
+                                size_t count)
+{
+    struct iovec piece = { .iov_base = (void *) (uintptr_t) data, .iov_len = length };
+    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+    union cargo cargo;
+    if (count) {
+        memset(&cargo, 0, sizeof cargo);
+        message.msg_control = &cargo;
+        message.msg_controllen = (__typeof__(message.msg_controllen)) CMSG_SPACE(count * sizeof *files);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = (__typeof__(header->cmsg_len)) CMSG_LEN(count * sizeof *files);
+        memcpy(CMSG_DATA(header), files, count * sizeof *files);
+    }
+    return outcome(sendmsg(sock, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+/* Take over the files of one control message. */
+static void unload(const struct cmsghdr *header, rondo_file *ret_files, size_t capacity, size_t *count,
+                   bool *ret_is_cut)
+{
+    size_t size = (size_t) header->cmsg_len - CMSG_LEN(0);
+    for (size_t i = 0; i < size / sizeof(int); i++) {
+        int file;
+        memcpy(&file, CMSG_DATA(header) + i * sizeof file, sizeof file);
+#if !defined(MSG_CMSG_CLOEXEC)
+        fcntl(file, F_SETFD, FD_CLOEXEC);
+#endif
+        if (*count < capacity) {
+            ret_files[(*count)++] = file;
+            continue;
+        }
+        close(file);
+        *ret_is_cut = true;
+    }
+}
+
+ptrdiff_t rondo_unix_recv_files(rondo_socket sock, void *memory, size_t length, rondo_file *ret_files,
+                                size_t capacity, size_t *ret_count, bool *ret_is_cut)
+{
+    union cargo cargo;
+    struct iovec piece = { .iov_base = memory, .iov_len = length };
+    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &cargo };
+    message.msg_controllen = (__typeof__(message.msg_controllen)) sizeof cargo;
+    ssize_t n = recvmsg(sock, &message, RECEIVE_FLAGS);
+    if (n < 0)
+        return outcome(n);
+    *ret_count = 0;
+    *ret_is_cut = (message.msg_flags & MSG_CTRUNC) != 0;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+            unload(header, ret_files, capacity, ret_count, ret_is_cut);
+    return n;
+}
+
+void rondo_unix_close_file(rondo_file file)
+{
+    close(file);
+}

@@ -37,3 +37,32 @@ int rondo_unix_credentials(rondo_socket sock, rondo_credentials *ret_credentials
     (void) ret_credentials;
     return RONDO_ENOTSUP;
 }
+
+ptrdiff_t rondo_unix_send_files(rondo_socket sock, const void *data, size_t length, const rondo_file *files,
+                                size_t count)
+{
+    (void) sock;
+    (void) data;
+    (void) length;
+    (void) files;
+    (void) count;
+    return RONDO_ENOTSUP;
+}
+
+ptrdiff_t rondo_unix_recv_files(rondo_socket sock, void *memory, size_t length, rondo_file *ret_files,
+                                size_t capacity, size_t *ret_count, bool *ret_is_cut)
+{
+    (void) sock;
+    (void) memory;
+    (void) length;
+    (void) ret_files;
+    (void) capacity;
+    (void) ret_count;
+    (void) ret_is_cut;
+    return RONDO_ENOTSUP;
+}
+
+void rondo_unix_close_file(rondo_file file)
+{
+    (void) file;
+}

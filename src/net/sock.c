@@ -63,6 +63,7 @@ static void call_dispose(rondo_future *future)
     struct rondo_sock_call *call = rondo_container(future, struct rondo_sock_call, future);
     rondo_received_free(call->received);
     rondo_accepted_free(call->accepted);
+    rondo_received_fds_free(call->received_fds);
     rondo_future_dispose(future);
 }
 

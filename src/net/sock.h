@@ -4,6 +4,7 @@
 #define RONDO_NET_SOCK_H
 
 #include <rondo/sock.h>
+#include <rondo/unix_socket.h>
 
 #include "../async/future.h"
 #include "descriptor.h"
@@ -39,9 +40,12 @@ struct rondo_sock_call {
     size_t length;
     size_t done; /* sendall */
     rondo_address address;
-    rondo_address *sender;    /* recvfrom: where the sender goes; may be NULL */
-    rondo_received *received; /* recv, recvfrom: until the future has it */
-    rondo_accepted *accepted; /* accept: the same */
+    rondo_address *sender;            /* recvfrom: where the sender goes; may be NULL */
+    rondo_received *received;         /* recv, recvfrom: until the future has it */
+    rondo_accepted *accepted;         /* accept: the same */
+    rondo_received_fds *received_fds; /* recv_fds: the same */
+    const rondo_file *cargo;          /* send_fds */
+    size_t cargo_count;               /* send_fds; recv_fds: at most */
 };
 
 /* Whether the program may use @sock so: 0, or the error of a misuse. */

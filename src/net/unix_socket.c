@@ -7,6 +7,14 @@
 #include "../../platform/sockaddr.h"
 #include "../../platform/unix_socket.h"
 
+int rondo_unix_check_stream(rondo_socket sock)
+{
+    int family, type;
+    if (rondo_socket_kind(sock, &family, &type, NULL) < 0 || family != AF_UNIX || type != SOCK_STREAM)
+        return rondo_fail(RONDO_EINVAL, "a stream socket of the Unix family was expected");
+    return 0;
+}
+
 int rondo_unix_target(const char *path, size_t length, rondo_socket sock, rondo_address *ret_address)
 {
     if (path && sock != RONDO_INVALID_SOCKET)
@@ -15,10 +23,7 @@ int rondo_unix_target(const char *path, size_t length, rondo_socket sock, rondo_
         return rondo_address_from_path(ret_address, path, length);
     if (sock == RONDO_INVALID_SOCKET)
         return rondo_fail(RONDO_EINVAL, "no path and sock were specified");
-    int family, type;
-    if (rondo_socket_kind(sock, &family, &type, NULL) < 0 || family != AF_UNIX || type != SOCK_STREAM)
-        return rondo_fail(RONDO_EINVAL, "a stream socket of the Unix family was expected");
-    return 0;
+    return rondo_unix_check_stream(sock);
 }
 
 int rondo_transport_peer_credentials(const rondo_transport *transport, rondo_credentials *ret_credentials)

@@ -9,4 +9,7 @@
  * family. Errors as of the public calls. */
 int rondo_unix_target(const char *path, size_t length, rondo_socket sock, rondo_address *ret_address);
 
+/* RONDO_EINVAL unless @sock is a stream of the family. */
+int rondo_unix_check_stream(rondo_socket sock);
+
 #endif
