@@ -13,7 +13,7 @@
 #include "parts.h"
 #include "syscalls.h"
 
-enum { BACKENDS = 16, NAME_WIDTH = 17 };
+enum { BACKENDS = 16, NAME_WIDTH = 17, CAPABILITY_WIDTH = 18 };
 
 /* --- cells ------------------------------------------------------------------------------------ */
 
@@ -90,6 +90,40 @@ void bench_report_machine(const struct bench_plan *plan)
     print_tuning(&plan->tuning);
 }
 
+static unsigned capabilities_of(rondo_backend backend, bool extended)
+{
+    rondo_loop *loop = NULL;
+    rondo_loop_options options = RONDO_LOOP_OPTIONS;
+    options.backend = backend;
+    options.extended = extended;
+    unsigned can = rondo_loop_new(&options, &loop) == 0 ? rondo_loop_capabilities(loop) : 0;
+    rondo_loop_free(loop);
+    return can;
+}
+
+/* What loops on those that can run here serve: a row for each capability. */
+static void print_capabilities(const rondo_backend_info *infos, size_t count)
+{
+    unsigned plain[BACKENDS], extended[BACKENDS];
+    printf("\n");
+    print_heading("what their loops can do");
+    printf("  %-*s", CAPABILITY_WIDTH, "");
+    for (size_t i = 0; i < count; i++) {
+        plain[i] = infos[i].available ? capabilities_of(infos[i].backend, false) : 0;
+        extended[i] = infos[i].available ? capabilities_of(infos[i].backend, true) : 0;
+        if (infos[i].available)
+            printf(" %-9s", infos[i].name);
+    }
+    printf("\n");
+    for (unsigned bit = 1; rondo_capability_name(bit); bit <<= 1) {
+        printf("  %-*s", CAPABILITY_WIDTH, rondo_capability_name(bit) + strlen("RONDO_CAN_"));
+        for (size_t i = 0; i < count; i++)
+            if (infos[i].available)
+                printf(" %-9s", plain[i] & bit ? "yes" : extended[i] & bit ? "extended" : "no");
+        printf("\n");
+    }
+}
+
 void bench_report_probe(const struct bench_host *host)
 {
     rondo_backend_info infos[BACKENDS];
@@ -101,6 +135,7 @@ void bench_report_probe(const struct bench_host *host)
         printf("  %-*s %-4s %s\n", NAME_WIDTH, infos[i].name, infos[i].available ? "yes" : "no",
                text ? text : "");
     }
+    print_capabilities(infos, count < BACKENDS ? count : BACKENDS);
     printf("\n");
     print_heading("servers to compare with (--peers)");
     const struct bench_server *servers;

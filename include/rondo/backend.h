@@ -68,6 +68,10 @@ enum rondo_capability {
  *  missing fails at once with RONDO_ENOTSUP and changes nothing. */
 RONDO_API unsigned rondo_loop_capabilities(const rondo_loop *loop);
 
+/** The name of one capability as it stands above ("RONDO_CAN_STREAMS"); NULL for what is none. The capabilities are the
+ *  bits from 1 up to the first one without a name. Static. Any thread. */
+RONDO_API const char *rondo_capability_name(unsigned capability);
+
 RONDO_END_DECLS
 
 #endif

@@ -187,3 +187,32 @@ unsigned rondo_loop_capabilities(const rondo_loop *loop)
     const struct rondo_driver_ops *ops = loop->core.driver->ops;
     return ops->capabilities | (loop->options.extended ? ops->extended_capabilities : 0);
 }
+
+const char *rondo_capability_name(unsigned capability)
+{
+#define NAME(bit) \
+    {             \
+        bit, #bit \
+    }
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } known[] = {
+        NAME(RONDO_CAN_WATCH_DESCRIPTORS),
+        NAME(RONDO_CAN_DATAGRAMS),
+        NAME(RONDO_CAN_PIPES),
+        NAME(RONDO_CAN_SUBPROCESSES),
+        NAME(RONDO_CAN_BLOCKING_SOCKETS),
+        NAME(RONDO_CAN_STREAMS),
+        NAME(RONDO_CAN_UNIX_SOCKETS),
+        NAME(RONDO_CAN_SIGNALS),
+        NAME(RONDO_CAN_REUSE_PORT),
+        NAME(RONDO_CAN_PROACT),
+        NAME(RONDO_CAN_SOCKET_CALLS),
+    };
+#undef NAME
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].bit == capability)
+            return known[i].name;
+    return NULL;
+}
