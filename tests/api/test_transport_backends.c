@@ -141,21 +141,18 @@ START_TEST(test_all_ready_in_one_wait)
     for (int i = 0; i < MANY; i++)
         peers[i] = net_open(loop, &conns[i]);
     support_run_passes(loop, 3);
-    size_t ready[2];
-    for (int round = 0; round < 2; round++) {
+    unsigned passes = 0;
+    for (size_t round = 1; round <= 2; round++) {
         for (int i = 0; i < MANY; i++)
             peer_send_text(peers[i], "x");
-        support_run_passes(loop, 1);
-        ready[round] = total_received(conns, MANY);
-        support_run_passes(loop, MANY / 10);
-        ck_assert_uint_eq(total_received(conns, MANY), MANY * ((size_t) round + 1));
+        for (passes = 0; total_received(conns, MANY) < MANY * round; passes++) {
+            ck_assert_uint_lt(passes, MANY);
+            support_run_passes(loop, 1);
+        }
     }
     /* SEL-04: one wait tells all that is ready; the array has grown when it was too small the first time.
-     * PRX-09: what is complete is taken; but an io_uring's kernel completes in batches of its own. */
-    if (!support_backend_is_proactor())
-        ck_assert_uint_eq(ready[1], 2 * MANY);
-    else
-        ck_assert_uint_gt(ready[1], MANY);
+     * PRX-09: what is complete is taken. But an io_uring's kernel completes 20 operations in a wait, not one less. */
+    ck_assert_uint_le(passes, support_backend_is_proactor() ? 1 + MANY / 20 : 1);
     for (int i = 0; i < MANY; i++) {
         peer_close(peers[i]);
         net_done(loop, &conns[i]);
