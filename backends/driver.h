@@ -64,7 +64,13 @@ enum rondo_op_kind {
     RONDO_OP_READ,
     RONDO_OP_WRITE,
     /* Tell once that a descriptor that is only written to is readable: the other end has gone. result 0 or an error. */
-    RONDO_OP_HANGUP
+    RONDO_OP_HANGUP,
+    /* Receive datagrams; repeats. The op is the first member of a struct rondo_datagram_receive. result >= 0: the
+     * length of one, lent at op->data until complete returns. Negative with `more`: an error of the socket, which goes on
+     * receiving; without: the last completion. Each comes in a pass of its own, unless nobody can tell. */
+    RONDO_OP_RECV_DATAGRAMS,
+    /* Tell once that a socket can be written to, or that it has an error to tell. result 0, or an error of the driver. */
+    RONDO_OP_WRITABLE
 };
 
 static inline bool rondo_op_kind_is_watch(unsigned kind)
@@ -112,6 +118,19 @@ static inline bool rondo_op_is_active(const struct rondo_op *op)
 {
     return op->state != RONDO_OP_IDLE;
 }
+
+struct rondo_datagram_batch;
+
+/* A RECV_DATAGRAMS. Where a datagram's completion leaves nothing behind that would run before the next one's in the next pass, the
+ * next one may follow at once: they are a batch. */
+struct rondo_datagram_receive {
+    struct rondo_op op;
+    const rondo_address *sender; /* at complete: borrowed for the call; length 0: it has no name; driver */
+    void (*delivered)(struct rondo_op *op); /* behind the last completion of a batch for now; owner */
+    struct rondo_datagram_batch *batch; /* received and not told yet; NULL before the first submit; driver */
+    bool is_batch;                      /* at complete: `delivered` will be called; driver */
+    bool may_read_ahead; /* several may be received at once, of at most 64 KiB each; else 256 KiB; owner */
+};
 
 struct rondo_driver_config {
     const rondo_allocator *allocator;

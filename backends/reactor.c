@@ -159,7 +159,8 @@ static void apply_changes(struct rondo_reactor *reactor)
     reactor->change_count = 0;
     for (size_t i = 0; i < count; i++)
         apply_change(reactor, &reactor->entries[reactor->changes[i]]);
-    reactor->driver.is_quiet = reactor->registered_count == 0 && reactor->change_count == 0;
+    reactor->driver.is_quiet =
+        reactor->registered_count == 0 && reactor->change_count == 0 && !reactor->held.head;
 }
 
 /* --- the life of an op --------------------------------------------------------------------------- */
@@ -178,11 +179,23 @@ static void forget(struct rondo_reactor *reactor, struct rondo_op *op)
 void rondo_reactor_retire(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t result)
 {
     forget(reactor, op);
+    if (op->kind == RONDO_OP_RECV_DATAGRAMS)
+        rondo_datagrams_drop(&reactor->datagrams, op);
     reactor->driver.active--;
     op->state = RONDO_OP_IDLE;
     op->more = false;
     op->result = result;
     op->complete(op);
+}
+
+void rondo_reactor_hold(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    if (op->flags & IS_QUEUED)
+        return; /* it was paused and resumed in its run */
+    op->flags |= IS_QUEUED;
+    reactor->driver.is_quiet = false;
+    reactor->driver.completions++;
+    rondo_ready_list_append(&reactor->held, &op->ready);
 }
 
 static void run_cancelled(struct rondo_ready *node, struct rondo_core *core)
@@ -250,7 +263,11 @@ void rondo_reactor_resume(struct rondo_driver *driver, struct rondo_op *op)
 {
     struct rondo_reactor *reactor = rondo_reactor_of(driver);
     op->paused = false;
-    if (op->state == RONDO_OP_ACTIVE && !(reactor->entries[op->socket].registered & RONDO_POLL_READ))
+    if (op->state != RONDO_OP_ACTIVE)
+        return;
+    if (op->kind == RONDO_OP_RECV_DATAGRAMS && rondo_datagrams_are_held(op))
+        rondo_reactor_hold(reactor, op);
+    if (!(reactor->entries[op->socket].registered & RONDO_POLL_READ))
         mark_dirty(reactor, &reactor->entries[op->socket]);
 }
 
@@ -416,6 +433,10 @@ int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct ron
         if (!rondo_ready_list_is_empty(&driver->core->queue))
             timeout = 0; /* a registration has failed */
     }
+    if (reactor->held.head) {
+        timeout = 0;
+        rondo_ready_list_splice(completed, &reactor->held);
+    }
     reactor->completed = completed;
     int rc = reactor->poller_ops->wait(reactor->poller, timeout);
     if (reactor->is_haunted)
@@ -437,6 +458,7 @@ void rondo_reactor_close(struct rondo_driver *driver)
     rondo_allocator allocator = reactor->allocator;
     if (reactor->poller)
         reactor->poller_ops->close(reactor->poller);
+    rondo_datagram_pool_free(&reactor->datagrams);
     rondo_release(&allocator, reactor->entries);
     rondo_release(&allocator, reactor->changes);
     rondo_release(&allocator, reactor->scratch_block);
@@ -455,6 +477,8 @@ int rondo_reactor_open(const struct rondo_driver_ops *ops, const struct rondo_po
     reactor->driver.is_quiet = true;
     reactor->poller_ops = poller_ops;
     reactor->allocator = *config->allocator;
+    reactor->datagrams.allocator = &reactor->allocator;
+    rondo_ready_list_init(&reactor->held);
     reactor->scratch_size = config->receive_buffer_size ? config->receive_buffer_size : SCRATCH_SIZE;
     reactor->scratch_block = rondo_allocate(config->allocator, reactor->scratch_size + SCRATCH_ALIGNMENT);
     uintptr_t aligned =

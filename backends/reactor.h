@@ -9,7 +9,7 @@
 /* What a selector can do. */
 #define RONDO_REACTOR_CAPABILITIES                                                         \
     (RONDO_CAN_STREAMS | RONDO_CAN_UNIX_SOCKETS | RONDO_CAN_REUSE_PORT | RONDO_CAN_PIPES | \
-     RONDO_CAN_WATCH_DESCRIPTORS | RONDO_CAN_SOCKET_CALLS)
+     RONDO_CAN_WATCH_DESCRIPTORS | RONDO_CAN_SOCKET_CALLS | RONDO_CAN_DATAGRAMS)
 
 /* Open a driver with the verbs @ops on the poller @poller_ops. */
 int rondo_reactor_open(const struct rondo_driver_ops *ops, const struct rondo_poller_ops *poller_ops,

@@ -5,6 +5,7 @@
 #define RONDO_BACKENDS_REACTOR_INSIDE_H
 
 #include "../src/base/container.h"
+#include "datagrams.h"
 #include "reactor.h"
 
 enum { RONDO_READING, RONDO_WRITING };
@@ -35,6 +36,9 @@ struct rondo_reactor {
     size_t scratch_size;
     unsigned char *scratch;
     void *scratch_block;
+    struct rondo_datagram_pool datagrams;
+    struct rondo_ready_list
+        held; /* ops that have received more than they could tell: they run in the next pass */
 };
 
 static inline struct rondo_reactor *rondo_reactor_of(struct rondo_driver *driver)
@@ -49,6 +53,9 @@ void rondo_reactor_rest(struct rondo_reactor *reactor, struct rondo_op *op);
 
 /* The last completion. The op is its owner's again when complete is called. */
 void rondo_reactor_retire(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t result);
+
+/* Have @op run in the next pass as if its side were found ready. */
+void rondo_reactor_hold(struct rondo_reactor *reactor, struct rondo_op *op);
 
 /* --- reactor_ops.c ---------------------------------------------------------------------------------- */
 

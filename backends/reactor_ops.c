@@ -21,11 +21,13 @@ int rondo_reactor_side_of(const struct rondo_op *op)
     case RONDO_OP_ACCEPT_ONE:
     case RONDO_OP_READ:
     case RONDO_OP_HANGUP:
+    case RONDO_OP_RECV_DATAGRAMS:
         return RONDO_READING;
     case RONDO_OP_SEND:
     case RONDO_OP_WRITE:
     case RONDO_OP_CONNECT:
     case RONDO_OP_WATCH_WRITE:
+    case RONDO_OP_WRITABLE:
         break;
     }
     return RONDO_WRITING;
@@ -173,6 +175,22 @@ static void do_watch(struct rondo_reactor *reactor, struct rondo_op *op)
     deliver(op, 0);
 }
 
+static void do_recv_datagrams(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    enum rondo_datagram_outcome outcome = rondo_datagrams_run(&reactor->datagrams, op, reactor->driver.core);
+    if (op->state != RONDO_OP_ACTIVE)
+        return;
+    if (outcome == RONDO_DATAGRAMS_OVER)
+        rondo_reactor_retire(reactor, op, op->result);
+    else if (outcome == RONDO_DATAGRAMS_GO_ON)
+        rondo_reactor_hold(reactor, op);
+}
+
+static void do_writable(struct rondo_reactor *reactor, struct rondo_op *op)
+{
+    rondo_reactor_retire(reactor, op, 0);
+}
+
 /* The run function of a kind: nothing but the kind's own, unless it is paused. */
 #define RUN(name, act)                                                       \
     static void name(struct rondo_ready *node, struct rondo_core *core)      \
@@ -194,6 +212,8 @@ RUN(run_accept_one, do_accept_one)
 RUN(run_read, do_read)
 RUN(run_write, do_write)
 RUN(run_hangup, do_hangup)
+RUN(run_recv_datagrams, do_recv_datagrams)
+RUN(run_writable, do_writable)
 #undef RUN
 
 rondo_run_fn *const rondo_reactor_run_of_kind[] = {
@@ -202,7 +222,8 @@ rondo_run_fn *const rondo_reactor_run_of_kind[] = {
     [RONDO_OP_WATCH_READ] = run_watch,    [RONDO_OP_WATCH_WRITE] = run_watch,
     [RONDO_OP_RECV_INTO] = run_recv_into, [RONDO_OP_ACCEPT_ONE] = run_accept_one,
     [RONDO_OP_READ] = run_read,           [RONDO_OP_WRITE] = run_write,
-    [RONDO_OP_HANGUP] = run_hangup,
+    [RONDO_OP_HANGUP] = run_hangup,       [RONDO_OP_RECV_DATAGRAMS] = run_recv_datagrams,
+    [RONDO_OP_WRITABLE] = run_writable,
 };
 
 /* --- without waiting --------------------------------------------------------------------------------- */

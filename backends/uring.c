@@ -150,7 +150,7 @@ const struct rondo_driver_ops rondo_driver_uring = {
     .is_proactor = true,
     .capabilities = RONDO_CAN_STREAMS | RONDO_CAN_UNIX_SOCKETS | RONDO_CAN_REUSE_PORT | RONDO_CAN_PIPES |
                     RONDO_CAN_PROACT | RONDO_CAN_BLOCKING_SOCKETS | RONDO_CAN_SOCKET_CALLS,
-    .extended_capabilities = RONDO_CAN_WATCH_DESCRIPTORS,
+    .extended_capabilities = RONDO_CAN_WATCH_DESCRIPTORS | RONDO_CAN_DATAGRAMS,
     .open = rondo_uring_open,
     .close = rondo_uring_close,
     .submit = rondo_uring_submit,

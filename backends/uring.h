@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "datagrams.h"
 #include "driver.h"
 
 enum rondo_uring_place { RONDO_URING_PARKED, RONDO_URING_PENDING, RONDO_URING_ARMED, RONDO_URING_ENDING };
@@ -113,6 +114,7 @@ struct rondo_uring {
     uint32_t nodes_used; /* likewise */
     struct rondo_ready *free_node;
     struct rondo_uring_buffers buffers;
+    struct rondo_datagram_pool datagrams;
 
     /* Read by the kernel until a submission has consumed every entry. */
     union rondo_uring_piece *pieces;
@@ -187,6 +189,8 @@ void rondo_uring_rearm(struct rondo_uring *uring, struct rondo_op *op);
 void rondo_uring_want_cancel(struct rondo_uring *uring, struct rondo_uring_slot *slot);
 /* The slot's op has come to its end: forget it. */
 void rondo_uring_release_slot(struct rondo_uring *uring, struct rondo_uring_slot *slot);
+/* Run what the kernel, or the wait itself, has said of a RECV_DATAGRAMS. */
+void rondo_uring_run_datagrams(struct rondo_uring *uring, struct rondo_op *op);
 /* Complete @op for the last time. */
 void rondo_uring_finish(struct rondo_uring *uring, struct rondo_op *op, ptrdiff_t result);
 

@@ -218,6 +218,36 @@ static void run_accept_one(struct rondo_uring *uring, struct rondo_op *op, int r
         rondo_uring_finish(uring, op, result >= 0 && !is_cancelled ? result : code_of(op, result));
 }
 
+void rondo_uring_run_datagrams(struct rondo_uring *uring, struct rondo_op *op)
+{
+    enum rondo_datagram_outcome outcome = rondo_datagrams_run(&uring->datagrams, op, uring->driver.core);
+    if (op->state == RONDO_OP_CANCELLING)
+        rondo_uring_finish(uring, op, RONDO_ECANCELLED);
+    else if (outcome == RONDO_DATAGRAMS_OVER)
+        rondo_uring_finish(uring, op, op->result);
+    else
+        rondo_uring_rearm(uring, op);
+}
+
+/* A poll has ended: what there is is received by calls. */
+static void run_readable(struct rondo_uring *uring, struct rondo_op *op, int result)
+{
+    if (op->state == RONDO_OP_CANCELLING || (result < 0 && result != -EINTR && result != -ECANCELED))
+        rondo_uring_finish(uring, op, code_of(op, result));
+    else if (result < 0 || op->paused)
+        rondo_uring_rearm(uring, op);
+    else
+        rondo_uring_run_datagrams(uring, op);
+}
+
+static void run_writable(struct rondo_uring *uring, struct rondo_op *op, int result)
+{
+    if (result == -EINTR && op->state == RONDO_OP_ACTIVE)
+        rondo_uring_rearm(uring, op);
+    else
+        rondo_uring_finish(uring, op, result >= 0 ? 0 : code_of(op, result));
+}
+
 static void run_node(struct rondo_ready *ready, struct rondo_core *core)
 {
     struct rondo_uring *uring = rondo_uring_of(core->driver);
@@ -263,6 +293,12 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
         break;
     case RONDO_OP_HANGUP:
         rondo_uring_run_hangup(uring, slot->op, result);
+        break;
+    case RONDO_OP_RECV_DATAGRAMS:
+        run_readable(uring, slot->op, result);
+        break;
+    case RONDO_OP_WRITABLE:
+        run_writable(uring, slot->op, result);
         break;
     }
 }

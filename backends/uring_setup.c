@@ -295,6 +295,7 @@ int rondo_uring_open(const struct rondo_driver_config *config, struct rondo_core
     uring->driver.ops = &rondo_driver_uring;
     uring->driver.core = core;
     uring->allocator = config->allocator;
+    uring->datagrams.allocator = config->allocator;
     uring->ring.ring_fd = -1;
     uring->wake_descriptor = -1;
     uring->nobody.kind = RONDO_OP_WATCH_READ;
@@ -320,6 +321,7 @@ void rondo_uring_close(struct rondo_driver *driver)
     if (uring->wake_descriptor >= 0)
         close(uring->wake_descriptor);
     close_buffers(&uring->buffers);
+    rondo_datagram_pool_free(&uring->datagrams);
     rondo_release(uring->allocator, uring->nodes);
     rondo_release(uring->allocator, uring->pieces);
     rondo_release(uring->allocator, uring->messages);

@@ -98,6 +98,8 @@ void rondo_uring_release_slot(struct rondo_uring *uring, struct rondo_uring_slot
 void rondo_uring_finish(struct rondo_uring *uring, struct rondo_op *op, ptrdiff_t result)
 {
     rondo_uring_release_slot(uring, &uring->slots[op->slot]);
+    if (op->kind == RONDO_OP_RECV_DATAGRAMS)
+        rondo_datagrams_drop(&uring->datagrams, op);
     uring->driver.active--;
     op->state = RONDO_OP_IDLE;
     op->more = false;
@@ -222,7 +224,7 @@ void rondo_uring_rearm(struct rondo_uring *uring, struct rondo_op *op)
     assert(slot->place == RONDO_URING_ENDING);
     slot->cancel_wanted = false;
     slot->cancel_sent = false;
-    if (op->paused && (op->kind == RONDO_OP_RECV || op->kind == RONDO_OP_READ))
+    if (op->paused)
         slot->place = RONDO_URING_PARKED;
     else
         append_pending(uring, op);
@@ -305,9 +307,11 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
     case RONDO_OP_WATCH_READ:
     case RONDO_OP_RECV_INTO:
     case RONDO_OP_HANGUP:
+    case RONDO_OP_RECV_DATAGRAMS:
         io_uring_prep_poll_add(entry, op->socket, POLLIN);
         break;
     case RONDO_OP_WATCH_WRITE:
+    case RONDO_OP_WRITABLE:
         io_uring_prep_poll_add(entry, op->socket, POLLOUT);
         break;
     case RONDO_OP_READ:
@@ -333,7 +337,7 @@ static bool arm(struct rondo_uring *uring, struct rondo_op *op)
     entry->user_data = rondo_uring_name(slot->generation, rondo_uring_tag_of(op), op->slot);
     struct rondo_uring_row *row = &uring->rows[op->socket];
     row->armed++;
-    row->listens |= op->kind == RONDO_OP_ACCEPT;
+    row->listens |= op->kind == RONDO_OP_ACCEPT || op->kind == RONDO_OP_RECV_DATAGRAMS;
     slot->socket_generation = row->generation;
     slot->place = RONDO_URING_ARMED;
     return true;
@@ -345,11 +349,29 @@ static void run_cancelled(struct rondo_ready *ready, struct rondo_core *core)
                        RONDO_ECANCELLED);
 }
 
+static void run_held(struct rondo_ready *ready, struct rondo_core *core)
+{
+    struct rondo_uring *uring = rondo_uring_of(core->driver);
+    struct rondo_op *op = rondo_container(ready, struct rondo_op, ready);
+    if (op->state == RONDO_OP_CANCELLING)
+        rondo_uring_finish(uring, op, RONDO_ECANCELLED);
+    else if (op->paused)
+        rondo_uring_rearm(uring, op);
+    else
+        rondo_uring_run_datagrams(uring, op);
+}
+
+/* Whether the op needs no kernel to go on. */
+static bool is_held(const struct rondo_op *op)
+{
+    return op->kind == RONDO_OP_RECV_DATAGRAMS && rondo_datagrams_are_held(op);
+}
+
 static void prepare_pending(struct rondo_uring *uring, struct rondo_ready_list *completed)
 {
     while (!rondo_ready_list_is_empty(&uring->pending)) {
         struct rondo_op *op = rondo_container(uring->pending.head, struct rondo_op, ready);
-        if (op->state == RONDO_OP_ACTIVE && !op->paused && !arm(uring, op))
+        if (op->state == RONDO_OP_ACTIVE && !op->paused && !is_held(op) && !arm(uring, op))
             return;
         rondo_ready_list_pop(&uring->pending);
         op->flags = 0;
@@ -360,6 +382,11 @@ static void prepare_pending(struct rondo_uring *uring, struct rondo_ready_list *
             rondo_ready_list_append(completed, &op->ready);
         } else if (op->paused) {
             uring->slots[op->slot].place = RONDO_URING_PARKED;
+        } else if (is_held(op)) {
+            uring->slots[op->slot].place = RONDO_URING_ENDING;
+            op->ready.run = run_held;
+            uring->driver.completions++;
+            rondo_ready_list_append(completed, &op->ready);
         }
     }
 }

@@ -7,6 +7,7 @@
 #include <rondo/address.h>
 #include <rondo/backend.h>
 #include <rondo/connection.h>
+#include <rondo/datagram.h>
 #include <rondo/error.h>
 #include <rondo/export.h>
 #include <rondo/future.h>

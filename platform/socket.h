@@ -66,6 +66,8 @@ int rondo_socket_set_reuse_address(rondo_socket sock, bool on);
 /* RONDO_EINVAL where the system has none. */
 int rondo_socket_set_reuse_port(rondo_socket sock);
 int rondo_socket_set_v6only(rondo_socket sock);
+/* Let datagrams go to broadcast addresses. */
+int rondo_socket_set_broadcast(rondo_socket sock);
 /* Only where it applies (TCP over IP); else does nothing. */
 int rondo_socket_set_nodelay(rondo_socket sock);
 /* Close with a reset in place of an orderly end. */

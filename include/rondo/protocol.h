@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/** Protocols: what a program does with a connection (asyncio.Protocol, BufferedProtocol).
+/** Protocols: what a program does with a connection (asyncio.Protocol, BufferedProtocol, DatagramProtocol).
  *
  *  A protocol is an object of the library with a table of functions and, behind it, memory of the
  *  program's own. Order for a stream: connection_made, data_received any number of times,
  *  eof_received at most once, connection_lost. All run on the loop's thread and none inside
- *  another, but pause_writing, which is called inside the write that caused it, and
- *  resume_writing. A callback fails by rondo_raise. */
+ *  another, but pause_writing, which is called inside the write that caused it,
+ *  resume_writing, and error_received, which a sendto may call. A callback fails by rondo_raise. */
 #ifndef RONDO_PROTOCOL_H
 #define RONDO_PROTOCOL_H
 
+#include <rondo/address.h>
 #include <rondo/types.h>
 
 RONDO_BEGIN_DECLS
@@ -36,6 +37,13 @@ typedef struct rondo_protocol_ops {
 
     /** Release what rondo_protocol_data holds; after it the protocol is gone. */
     void (*destroy)(rondo_protocol *protocol);
+
+    /** A DatagramProtocol has these two in place of data_received and eof_received. A datagram of @length bytes, which may
+     *  be 0, has come from @sender (length 0: from a socket without a name); both are borrowed for the call. */
+    void (*datagram_received)(rondo_protocol *protocol, const void *data, size_t length,
+                              const rondo_address *sender);
+    /** The system could not send or receive a datagram; the endpoint stays open. */
+    void (*error_received)(rondo_protocol *protocol, int error);
 } rondo_protocol_ops;
 
 /** A new protocol with the functions @ops (a const rondo_protocol_ops *); one reference.

@@ -369,6 +369,11 @@ int rondo_socket_set_v6only(rondo_socket sock)
     return set_option(sock, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 }
 
+int rondo_socket_set_broadcast(rondo_socket sock)
+{
+    return set_option(sock, SOL_SOCKET, SO_BROADCAST, 1);
+}
+
 int rondo_socket_set_nodelay(rondo_socket sock)
 {
     int rc = set_option(sock, IPPROTO_TCP, TCP_NODELAY, 1);

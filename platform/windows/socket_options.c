@@ -119,6 +119,11 @@ int rondo_socket_set_v6only(rondo_socket sock)
     return rondo_socket_set_flag(sock, IPPROTO_IPV6, IPV6_V6ONLY, true);
 }
 
+int rondo_socket_set_broadcast(rondo_socket sock)
+{
+    return rondo_socket_set_flag(sock, SOL_SOCKET, SO_BROADCAST, true);
+}
+
 int rondo_socket_set_nodelay(rondo_socket sock)
 {
     int family = 0, type = 0;

@@ -30,6 +30,9 @@ struct rondo_ready_list {
 struct rondo_core {
     struct rondo_ready_list queue; /* what runs in the next batch */
     struct rondo_driver *driver;
+    /* Whether the next pass, were it to begin now, would find nothing to run but what the driver has; NULL: no. Asked in a
+     * node's run. */
+    bool (*is_idle)(struct rondo_core *core);
 };
 
 static inline void rondo_ready_list_init(struct rondo_ready_list *list)

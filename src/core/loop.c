@@ -57,6 +57,7 @@ static void init_loop(rondo_loop *loop, const rondo_loop_options *options, const
     loop->process = rondo_process_self();
     rondo_ready_list_init(&loop->core.queue);
     rondo_ready_list_init(&loop->batch);
+    loop->core.is_idle = rondo_loop_is_idle;
     rondo_link_init(&loop->transports);
     rondo_link_init(&loop->servers);
     rondo_link_init(&loop->tasks);

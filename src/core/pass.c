@@ -92,6 +92,16 @@ static void run_slowly(rondo_loop *loop, struct rondo_ready *node)
         node->run(node, &loop->core);
 }
 
+bool rondo_loop_is_idle(struct rondo_core *core)
+{
+    const rondo_loop *loop = rondo_loop_of(core);
+    if (loop->debug || loop->batch.head || core->queue.head || loop->stopping || loop->interrupt)
+        return false;
+    if (rondo_inbox_has_mail(&loop->inbox) || atomic_load_explicit(&loop->interrupted, memory_order_relaxed))
+        return false;
+    return !loop->timers.count || rondo_timers_deadline(rondo_loop_of(core)) > rondo_loop_time(loop);
+}
+
 void rondo_run_batch(rondo_loop *loop)
 {
     rondo_ready_list_splice(&loop->batch, &loop->core.queue);

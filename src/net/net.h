@@ -64,6 +64,9 @@ void rondo_transport_maybe_resume(rondo_transport *transport);
 /* The callback of the protocol that has just returned may have failed: reports it with @message, transport and
  * protocol. Returns its code, 0 for none. */
 int rondo_transport_callback_failed(rondo_transport *transport, const char *message);
+/* The same for a failure that rondo_nested_leave has told; returns @code. */
+int rondo_transport_report(rondo_transport *transport, const char *message, int code,
+                           const char *error_message);
 
 /* connection_lost has returned: let go of the protocol and the server, close the descriptor, and be the loop's no more. */
 void rondo_transport_leave(rondo_transport *transport);

@@ -88,8 +88,8 @@ void rondo_transport_leave(rondo_transport *transport)
     transport->server = NULL;
 }
 
-static int report_failure(rondo_transport *transport, const char *message, int code,
-                          const char *error_message)
+int rondo_transport_report(rondo_transport *transport, const char *message, int code,
+                           const char *error_message)
 {
     if (code)
         rondo_loop_report(transport->loop, (rondo_exception_context){
@@ -107,7 +107,7 @@ int rondo_transport_callback_failed(rondo_transport *transport, const char *mess
 {
     const char *error_message;
     int code = rondo_loop_take_raised(transport->loop, &error_message);
-    return report_failure(transport, message, code, error_message);
+    return rondo_transport_report(transport, message, code, error_message);
 }
 
 /* --- flow control --------------------------------------------------------------------------------- */
@@ -123,7 +123,7 @@ static void call_flow(rondo_transport *transport, void (*callback)(rondo_protoco
     rondo_nested_enter(transport->loop, &nested);
     callback(transport->protocol);
     int code = rondo_nested_leave(transport->loop, &nested, &error_message);
-    report_failure(transport, message, code, error_message);
+    rondo_transport_report(transport, message, code, error_message);
 }
 
 void rondo_transport_maybe_pause(rondo_transport *transport)

@@ -101,6 +101,7 @@ START_TEST(test_capabilities)
             ck_assert(!(can & (RONDO_CAN_WATCH_DESCRIPTORS | RONDO_CAN_DATAGRAMS)));
         if (support_backend() != RONDO_BACKEND_IOCP) {
             ck_assert(can & RONDO_CAN_SOCKET_CALLS);
+            ck_assert_int_eq((can & RONDO_CAN_DATAGRAMS) != 0, extended || !support_backend_is_proactor());
             ck_assert_int_eq((can & RONDO_CAN_BLOCKING_SOCKETS) != 0, support_backend_is_proactor());
             ck_assert_int_eq((can & RONDO_CAN_WATCH_DESCRIPTORS) != 0,
                              extended || !support_backend_is_proactor());

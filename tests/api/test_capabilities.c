@@ -4,6 +4,7 @@
  * The table is read from the page itself. For each row the calls that it stands for are made: where the cell says so they
  * work, and where it does not they answer at once, and have changed nothing. */
 #define _GNU_SOURCE
+#include "dgram.h"
 #include "unix_peer.h"
 
 #include <fcntl.h>
@@ -327,6 +328,18 @@ static int try_sock_accept(rondo_loop *loop)
 
 /* --- the rows ------------------------------------------------------------------------------- */
 
+static int try_endpoint(rondo_loop *loop)
+{
+    dgram self = { 0 };
+    rondo_datagram_options options = RONDO_DATAGRAM_OPTIONS;
+    options.local_host = "127.0.0.1";
+    options.local_port = 0;
+    int rc = outcome(loop, rondo_create_datagram_endpoint(loop, dgram_factory, &self, &options), NULL);
+    if (rc == 0)
+        dgram_done(loop, &self);
+    return rc;
+}
+
 /* What a row's calls answer where its cell says no: RONDO_ENOTSUP, but for a few that are but a part of a call that is there. */
 static const struct row {
     unsigned capability;
@@ -334,6 +347,7 @@ static const struct row {
     int (*calls[8])(rondo_loop *loop);
 } rows[] = {
     { RONDO_CAN_STREAMS, RONDO_ENOTSUP, { try_server, try_connection, try_accepted } },
+    { RONDO_CAN_DATAGRAMS, RONDO_ENOTSUP, { try_endpoint } },
     { RONDO_CAN_UNIX_SOCKETS, RONDO_ENOTSUP, { try_unix_server, try_unix_connection } },
     { RONDO_CAN_REUSE_PORT, RONDO_EINVAL, { try_reuse_port } },
     { RONDO_CAN_PIPES, RONDO_ENOTSUP, { try_read_pipe, try_write_pipe } },
