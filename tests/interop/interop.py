@@ -150,6 +150,14 @@ def port_in_use(programs, backend):
         check('in use' in outcome.stderr, f'it says {outcome.stderr!r}')
 
 
+def watch_fd(programs, backend):
+    """The page's third example."""
+    outcome = subprocess.run([f'{programs}/watch_fd', '--backend', backend], capture_output=True, text=True, timeout=PATIENCE)
+    check((outcome.returncode, outcome.stdout) == (0, 'Received: abc\n'), f'it says {outcome!r}')
+    outcome = subprocess.run([f'{programs}/watch_fd', '--backend', 'none'], capture_output=True, text=True, timeout=PATIENCE)
+    check(outcome.returncode == 2 and 'none' in outcome.stderr, f'it says {outcome!r}')
+
+
 def nc(programs, backend):
     tool = shutil.which('nc')
     if not tool:
@@ -392,6 +400,9 @@ def chat(programs, backend):
 CASES = (plain_socket, late_reader, rude_clients, ends_with_clients, port_in_use, nc, socat, asyncio_streams,
          asyncio_streams_two_loops, client_of_asyncio, client_refused, unix_streams, unix_client, unix_abstract,
          unix_socat, inherited, chat)
+
+
+CASES += (watch_fd,)
 
 
 def cannot_run(programs, backend):
