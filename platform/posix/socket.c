@@ -246,6 +246,8 @@ ptrdiff_t rondo_socket_recvfrom(rondo_socket sock, void *buffer, size_t length, 
 ptrdiff_t rondo_socket_sendto(rondo_socket sock, const void *data, size_t length, const rondo_address *to)
 {
     const struct sockaddr *target = to ? rondo_address_sockaddr(to) : NULL;
+    if (!MSG_NOSIGNAL)
+        silence(sock); /* it may be the program's */
     ssize_t n =
         sendto(sock, data, length, MSG_NOSIGNAL | MSG_DONTWAIT, target, to ? (socklen_t) to->length : 0);
     return n >= 0 ? n : send_error();

@@ -70,7 +70,7 @@ static int grow_ranges(rondo_loop *loop, size_t least)
     struct rondo_descriptor **ranges =
         rondo_reallocate(&loop->allocator, loop->descriptors, count * sizeof(struct rondo_descriptor *));
     if (!ranges)
-        return rondo_fail(RONDO_ENOMEM, NULL);
+        return RONDO_ENOMEM;
     for (size_t i = loop->descriptor_ranges; i < count; i++)
         ranges[i] = NULL;
     loop->descriptors = ranges;
@@ -85,13 +85,13 @@ static int make(rondo_loop *loop, rondo_socket sock, struct rondo_descriptor **r
     struct rondo_descriptor *record = find(loop, sock);
     if (!record) {
         if ((size_t) sock >= MOST_DESCRIPTORS || rondo_socket_is_nonblocking(sock) == RONDO_EBADF)
-            return rondo_fail(RONDO_EBADF, NULL);
+            return RONDO_EBADF;
         if (range >= loop->descriptor_ranges && grow_ranges(loop, range + 1) < 0)
             return RONDO_ENOMEM;
         struct rondo_descriptor *records =
             rondo_allocate_zeroed(&loop->allocator, RECORDS * sizeof(*records));
         if (!records)
-            return rondo_fail(RONDO_ENOMEM, NULL);
+            return RONDO_ENOMEM;
         init_range(loop, records, range * RECORDS);
         loop->descriptors[range] = records;
         record = find(loop, sock);
@@ -152,8 +152,10 @@ int rondo_descriptor_watch(rondo_loop *loop, rondo_socket sock, enum rondo_side_
 {
     struct rondo_descriptor *record;
     int rc = make(loop, sock, &record);
+    if (rc == 0 && record->is_closing)
+        rc = RONDO_EBADF;
     if (rc < 0)
-        return rc;
+        return rondo_fail(rc, NULL);
     struct rondo_side *side = &record->sides[number];
     struct rondo_watch old = side->watch;
     if (old.type)
@@ -191,7 +193,9 @@ void rondo_descriptor_leave(rondo_loop *loop, rondo_socket sock)
     if (!record)
         return;
     record->owner = NULL;
+    record->is_closing = true; /* a destructor may want to watch it */
     end_both(record, RONDO_EBUSY);
+    record->is_closing = false;
 }
 
 /* --- the end of the loop ----------------------------------------------------------------------------------------- */

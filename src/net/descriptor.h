@@ -38,6 +38,7 @@ struct rondo_side {
 struct rondo_descriptor {
     struct rondo_side sides[2]; /* enum rondo_side_number */
     rondo_transport *owner;     /* that has not left the loop, or NULL */
+    bool is_closing;            /* by the library, right now: nobody is to watch it */
 };
 
 /* The transport that owns @sock and is not closing, or NULL. */

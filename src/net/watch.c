@@ -66,8 +66,6 @@ static int check(rondo_loop *loop, rondo_socket descriptor)
         return rondo_fail(RONDO_ENOTSUP,
                           "a proactor's loop does not watch descriptors, unless it is made with "
                           "options.extended");
-    if (descriptor == RONDO_INVALID_SOCKET)
-        return rondo_fail(RONDO_EBADF, NULL);
     if (rondo_descriptor_owner(loop, descriptor))
         return rondo_fail(RONDO_EBUSY, "the descriptor is used by a transport");
     return 0;
@@ -91,7 +89,7 @@ static int remove_watch(rondo_loop *loop, rondo_socket descriptor, enum rondo_si
         return 0;
     int rc = check(loop, descriptor);
     if (rc < 0)
-        return rc == RONDO_EBADF ? 0 : rc;
+        return rc;
     struct rondo_side *side = rondo_descriptor_watched(loop, descriptor, number);
     if (!side || side->watch.type != &call_type)
         return 0;

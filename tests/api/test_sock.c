@@ -276,6 +276,7 @@ START_TEST(test_blocking_socket)
 {
     begin();
     rondo_loop_set_debug(loop, _i == 1);
+    rondo_loop_set_slow_callback_duration(loop, RONDO_S(60));
     set_blocking(pair[0], true);
     char bytes[8] = "";
     if (!support_backend_is_proactor()) {
@@ -548,6 +549,7 @@ START_TEST(test_wrong_thread)
 {
     begin();
     rondo_loop_set_debug(loop, true);
+    rondo_loop_set_slow_callback_duration(loop, RONDO_S(60));
     ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, ask_a_thread, NULL), 0);
     support_run_passes(loop, 2);
     end();
