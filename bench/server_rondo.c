@@ -6,6 +6,15 @@
 
 enum { BACKENDS = 16 };
 
+static int start(rondo_loop *loop, const struct bench_job *job)
+{
+    if (job->service == BENCH_PIPES)
+        return bench_rondo_pipes(loop, job);
+    if (job->service == BENCH_PROXY)
+        return bench_rondo_proxy(loop, job);
+    return bench_rondo_stream(loop, job);
+}
+
 static int serve(const struct bench_server *server, const struct bench_job *job)
 {
     rondo_loop_options options = RONDO_LOOP_OPTIONS;
@@ -18,7 +27,7 @@ static int serve(const struct bench_server *server, const struct bench_job *job)
     if (rc == 0)
         rc = rondo_loop_new(&options, &loop);
     if (rc == 0)
-        rc = job->service == BENCH_PROXY ? bench_rondo_proxy(loop, job) : bench_rondo_stream(loop, job);
+        rc = start(loop, job);
     if (rc == 0)
         rc = rondo_loop_run_forever(loop);
     if (rc < 0)
@@ -59,7 +68,7 @@ size_t bench_rondo_servers(struct bench_server *ret_servers, size_t capacity)
             .name = names[i],
             .about = infos[i].is_proactor ? "rondo on a proactor" : "rondo on a selector",
             .family = infos[i].is_proactor ? BENCH_PROACTOR : BENCH_SELECTOR,
-            .services = BENCH_TCP | BENCH_UNIX | BENCH_PROXY,
+            .services = BENCH_TCP | BENCH_UNIX | BENCH_PIPES | BENCH_PROXY,
             .argument = rondo_backend_name(infos[i].backend),
             .available = available,
             .serve = serve,
