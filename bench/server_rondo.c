@@ -8,6 +8,8 @@ enum { BACKENDS = 16 };
 
 static int start(rondo_loop *loop, const struct bench_job *job)
 {
+    if (job->service == BENCH_DATAGRAMS)
+        return bench_rondo_datagrams(loop, job);
     if (job->service == BENCH_PIPES)
         return bench_rondo_pipes(loop, job);
     if (job->service == BENCH_PROXY)
@@ -18,6 +20,7 @@ static int start(rondo_loop *loop, const struct bench_job *job)
 static int serve(const struct bench_server *server, const struct bench_job *job)
 {
     rondo_loop_options options = RONDO_LOOP_OPTIONS;
+    options.extended = job->service == BENCH_DATAGRAMS; /* for those of a proactor */
     options.spin_ns = (rondo_ns) job->tuning.spin_ns;
     options.receive_buffer_size = job->tuning.receive_buffer;
     options.receive_buffers = (unsigned) job->tuning.receive_buffers;
@@ -68,7 +71,7 @@ size_t bench_rondo_servers(struct bench_server *ret_servers, size_t capacity)
             .name = names[i],
             .about = infos[i].is_proactor ? "rondo on a proactor" : "rondo on a selector",
             .family = infos[i].is_proactor ? BENCH_PROACTOR : BENCH_SELECTOR,
-            .services = BENCH_TCP | BENCH_UNIX | BENCH_PIPES | BENCH_PROXY,
+            .services = BENCH_TCP | BENCH_UNIX | BENCH_DATAGRAMS | BENCH_PIPES | BENCH_PROXY,
             .argument = rondo_backend_name(infos[i].backend),
             .available = available,
             .serve = serve,

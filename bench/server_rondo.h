@@ -8,6 +8,7 @@
 #include "server.h"
 
 int bench_rondo_stream(rondo_loop *loop, const struct bench_job *job);
+int bench_rondo_datagrams(rondo_loop *loop, const struct bench_job *job);
 int bench_rondo_pipes(rondo_loop *loop, const struct bench_job *job);
 int bench_rondo_proxy(rondo_loop *loop, const struct bench_job *job);
 
