@@ -119,8 +119,9 @@ static int run_until(struct field *field, int64_t deadline)
             return 0;
         struct epoll_event events[EVENTS];
         int count = epoll_wait(field->epoll, events, EVENTS, PATIENCE_MS);
-        if (count <= 0)
+        if (count == 0)
             return fail(field, field->senders, "no answer for 5 seconds");
+        /* Below 0 it was interrupted: also by the end of a ring that was only opened to see whether it can be. */
         for (int i = 0; i < count; i++) {
             if (receive(field, events[i].data.ptr) < 0)
                 return -1;
