@@ -27,6 +27,9 @@ int rondo_thread_start(rondo_thread *ret_thread, void (*entry)(void *context), v
 void rondo_thread_join(rondo_thread *thread);
 void rondo_thread_detach(rondo_thread *thread);
 
+/* Let other threads run for some microseconds, of whatever priority they are: for a wait that hardly ever comes about. */
+void rondo_thread_rest(void);
+
 /* A number that names the calling thread among those alive; never 0. Cheap. */
 uintptr_t rondo_thread_self(void);
 /* Whether the caller is the thread that main() runs on. */

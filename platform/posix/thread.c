@@ -125,6 +125,12 @@ void rondo_thread_detach(rondo_thread *thread)
     pthread_detach(*thread);
 }
 
+void rondo_thread_rest(void)
+{
+    struct timespec span = { .tv_nsec = 20000 };
+    nanosleep(&span, NULL);
+}
+
 uintptr_t rondo_thread_self(void)
 {
     static _Thread_local char mark; /* its address differs between threads that are alive */

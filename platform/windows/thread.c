@@ -133,6 +133,11 @@ void rondo_thread_detach(rondo_thread *thread)
     thread->handle = NULL;
 }
 
+void rondo_thread_rest(void)
+{
+    Sleep(1);
+}
+
 uintptr_t rondo_thread_self(void)
 {
     return GetCurrentThreadId();

@@ -140,23 +140,57 @@ static void run_cancelled_slot(struct rondo_ready *node, struct rondo_core *core
 
 /* --- from other threads ---------------------------------------------------------------------- */
 
-static void run_letter(struct rondo_ready *node, struct rondo_core *core)
+/* What stands for mail in the queue: the loop's own slot, which needs no memory, or one of the slab where that is in use. */
+static struct rondo_slot *take_mail_slot(rondo_loop *loop)
 {
-    struct rondo_letter *letter = rondo_container(node, struct rondo_letter, ready);
-    rondo_loop *loop = rondo_loop_of(core);
-    rondo_call call = { .callback = letter->callback,
-                        .context = letter->context,
-                        .destroy = letter->destroy,
-                        .name = letter->name };
-    uint32_t number = letter->block->first + (uint32_t) (letter - letter->block->letters);
-    rondo_inbox_letter_done(&loop->inbox, &loop->allocator, letter);
-    if (call.callback)
-        run_call(loop, &call, RONDO_INBOX_SLOT, number);
+    if (loop->mail.state == RONDO_SLOT_FREE)
+        return &loop->mail;
+    return rondo_slots_take(&loop->slots, &loop->allocator);
 }
 
+static void give_mail_slot(rondo_loop *loop, struct rondo_slot *slot)
+{
+    if (slot == &loop->mail)
+        slot->state = RONDO_SLOT_FREE;
+    else
+        rondo_slots_give(&loop->slots, slot);
+}
+
+/* Where the batch is to end, or each call is timed by itself, the rest comes as a new node. */
+static void run_mail(struct rondo_ready *node, struct rondo_core *core)
+{
+    struct rondo_slot *slot = rondo_container(node, struct rondo_slot, ready);
+    rondo_loop *loop = rondo_loop_of(core);
+    uint32_t end = (uint32_t) (uintptr_t) slot->context;
+    rondo_call call;
+    uint32_t number;
+    loop->metrics.callbacks--; /* what counts are the calls */
+    while (rondo_inbox_open(&loop->inbox, &loop->allocator, end, &call, &number)) {
+        loop->metrics.callbacks++;
+        run_call(loop, &call, RONDO_INBOX_SLOT, number);
+        if (loop->interrupt || loop->debug) {
+            rondo_loop_run_again(loop, node);
+            return;
+        }
+    }
+    give_mail_slot(loop, slot);
+}
+
+/* Without memory for a second slot in a pass the mail stays where it is until the next one. */
 void rondo_loop_take_mail(rondo_loop *loop)
 {
-    rondo_inbox_take(&loop->inbox, &loop->core.queue, run_letter);
+    struct rondo_slot *slot = take_mail_slot(loop);
+    if (!slot)
+        return;
+    uint32_t end;
+    if (!rondo_inbox_take(&loop->inbox, &end)) {
+        give_mail_slot(loop, slot);
+        return;
+    }
+    slot->context = (void *) (uintptr_t) end;
+    slot->state = RONDO_SLOT_MAIL;
+    slot->ready.run = run_mail;
+    rondo_loop_queue(loop, &slot->ready);
 }
 
 int rondo_loop_call_threadsafe(rondo_loop *loop, const rondo_call *call, rondo_handle *ret_handle)
@@ -269,12 +303,16 @@ static void drop_slot(rondo_loop *loop, struct rondo_slot *slot)
         destroy(context);
 }
 
-static void drop_letter(struct rondo_letter *letter)
+/* Nobody can send any more. */
+static void drop_letters(rondo_loop *loop)
 {
-    rondo_destructor *destroy = letter->callback ? letter->destroy : NULL;
-    letter->callback = NULL;
-    if (destroy)
-        destroy(letter->context);
+    uint32_t end, number;
+    rondo_call call;
+    rondo_inbox_take(&loop->inbox, &end);
+    while (rondo_inbox_open(&loop->inbox, &loop->allocator, end, &call, &number))
+        if (call.destroy)
+            call.destroy(call.context);
+    rondo_inbox_settle(&loop->inbox);
 }
 
 /* Queued calls stay in the queue, which holds nodes of other kinds too, but run as cancelled ones. */
@@ -287,8 +325,5 @@ void rondo_calls_drop(rondo_loop *loop)
         if (slot->state == RONDO_SLOT_QUEUED || slot->state == RONDO_SLOT_TIMER)
             drop_slot(loop, slot);
     }
-    rondo_loop_take_mail(loop);
-    for (struct rondo_inbox_block *block = loop->inbox.taken; block; block = block->next)
-        for (uint32_t i = 0; i < block->count; i++)
-            drop_letter(&block->letters[i]);
+    drop_letters(loop);
 }

@@ -1,18 +1,44 @@
 /* SPDX-License-Identifier: MIT */
-/* See inbox.h. No wake-up is lost: a sender appends and looks whether the loop sleeps, the loop looks for mail and
- * says that it sleeps, both under the mutex. Only the first letter that finds it asleep wakes it. The wake itself happens
- * under the mutex, which close takes too: it never reaches a driver that is gone. */
+/* See inbox.h. The happy path: a number, the letter, published; no lock, and no system call while the loop is awake.
+ *
+ * No wake-up is lost: that the loop sleeps is a flag in the very word that senders take their numbers from. The loop sets it
+ * and sees in the same step whether mail has come; a sender that takes a number sees it and clears it, so that only one
+ * wakes. That one publishes and wakes under the mutex, which closing takes too, after the last letter: it never
+ * reaches a driver that is gone.
+ *
+ * Failures: no memory for a block; closed. Nothing is sent then. Invariants: a letter is published only by who took its
+ * number, and opened once; a block is in one place: the chain, where `running` and what follows holds all letters that have
+ * not run, or the spares, with all its callbacks NULL. A sender touches a block only after it has taken a number in it,
+ * and until that letter is opened the block stays. */
 #include "inbox.h"
 
 #include "../../backends/driver.h"
+#include "../base/container.h"
 #include "../base/error.h"
 #include "../base/memory.h"
 
-#define MOST_SPARES 16u
+#define MOST_SPARES 128u
+#define STEP ((uint64_t) RONDO_INBOX_FLAGS + 1)
+#define FULL (RONDO_INBOX_BLOCK - 1) /* the place without a letter */
+#define AHEAD 16u                    /* letters between the one in hand and the one that is fetched */
+#define PATIENCE 200                 /* looks at a letter on its way before the loop lets others run */
+
+static inline uint64_t number_of(uint64_t tail)
+{
+    return tail / STEP;
+}
+
+static inline uint32_t place_of(uint64_t number)
+{
+    return (uint32_t) number % RONDO_INBOX_BLOCK;
+}
 
 int rondo_inbox_init(struct rondo_inbox *inbox)
 {
-    inbox->next_number = 1;
+    inbox->next = FULL;
+    inbox->taken = FULL * STEP;
+    inbox->link = &inbox->first;
+    atomic_init(&inbox->tail, inbox->taken);
     return rondo_mutex_init(&inbox->mutex);
 }
 
@@ -25,98 +51,170 @@ static void free_chain(struct rondo_inbox_block *block, const rondo_allocator *a
     }
 }
 
+static struct rondo_inbox_block *block_behind(const struct rondo_inbox *inbox,
+                                              const struct rondo_inbox_block *block)
+{
+    return block ? block->next : inbox->first;
+}
+
 void rondo_inbox_free(struct rondo_inbox *inbox, const rondo_allocator *allocator)
 {
-    free_chain(inbox->filling, allocator);
-    free_chain(inbox->taken, allocator);
+    free_chain(inbox->running ? inbox->running : inbox->first, allocator);
     free_chain(inbox->spares, allocator);
     rondo_mutex_destroy(&inbox->mutex);
 }
 
-/* The block to write into; called with the mutex held. */
-static struct rondo_inbox_block *block_with_room(struct rondo_inbox *inbox, const rondo_allocator *allocator)
+/* --- sending ------------------------------------------------------------------------------------ */
+
+static struct rondo_inbox_block *take_block(struct rondo_inbox *inbox, const rondo_allocator *allocator)
 {
-    if (inbox->last && inbox->last->count < RONDO_LETTERS_PER_BLOCK)
-        return inbox->last;
     struct rondo_inbox_block *block = inbox->spares;
-    if (block) {
-        inbox->spares = block->next;
-        inbox->spare_count--;
-    } else if (!(block = rondo_allocate(allocator, sizeof(*block)))) {
-        return NULL;
-    }
+    if (!block)
+        return rondo_allocate_zeroed(allocator, sizeof(*block));
+    inbox->spares = block->next;
+    inbox->spare_count--;
     block->next = NULL;
-    block->first = inbox->next_number;
-    block->count = 0;
-    if (inbox->last)
-        inbox->last->next = block;
-    else
-        inbox->filling = block;
-    inbox->last = block;
     return block;
 }
 
-static int send_locked(struct rondo_inbox *inbox, const rondo_allocator *allocator, const rondo_call *call,
-                       const struct rondo_core *core, uint32_t *ret_number)
+static int add_block(struct rondo_inbox *inbox, const rondo_allocator *allocator)
 {
-    if (inbox->closed)
-        return RONDO_ECLOSED;
-    struct rondo_inbox_block *block = block_with_room(inbox, allocator);
+    struct rondo_inbox_block *block = take_block(inbox, allocator);
     if (!block)
-        return RONDO_ENOMEM;
-    struct rondo_letter *letter = &block->letters[block->count++];
-    letter->callback = call->callback;
-    letter->context = call->context;
-    letter->destroy = call->destroy;
-    letter->name = call->name;
-    letter->block = block;
-    *ret_number = inbox->next_number++;
-    atomic_store_explicit(&inbox->has_mail, true, memory_order_relaxed);
-    if (inbox->sleeping) {
-        inbox->sleeping = false;
-        core->driver->ops->wake(core->driver);
-    }
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    *inbox->link = block;
+    inbox->link = &block->next;
+    atomic_store_explicit(&inbox->last, block, memory_order_relaxed);
+    atomic_fetch_add_explicit(&inbox->tail, STEP, memory_order_release);
     return 0;
+}
+
+/* Whoever found the block full: only the first one adds another. */
+static int grow(struct rondo_inbox *inbox, const rondo_allocator *allocator)
+{
+    rondo_mutex_lock(&inbox->mutex);
+    uint64_t tail = atomic_load_explicit(&inbox->tail, memory_order_relaxed);
+    int rc = 0;
+    if (place_of(number_of(tail)) == FULL && !(tail & RONDO_INBOX_CLOSED))
+        rc = add_block(inbox, allocator);
+    rondo_mutex_unlock(&inbox->mutex);
+    return rc;
+}
+
+/* What is run of a letter that was cancelled, and of one that fills a block. */
+static void do_nothing(void *context)
+{
+    (void) context;
+}
+
+/* Never called: the mark of a letter of three. */
+static void is_long(void *context)
+{
+    (void) context;
+}
+
+static inline void publish(struct rondo_letter *letter, rondo_callback *callback)
+{
+    atomic_store_explicit(&letter->callback, callback, memory_order_release);
+}
+
+/* Make the tail @next, which takes the numbers in between, if it still is *tail; else *tail is what it is. Then `last`, if it was
+ * looked at in between, is the block of these numbers. */
+static inline bool take_numbers(struct rondo_inbox *inbox, uint64_t *tail, uint64_t next)
+{
+    return atomic_compare_exchange_weak_explicit(&inbox->tail, tail, next, memory_order_acq_rel,
+                                                 memory_order_acquire);
+}
+
+/* There is no room for a letter of three: use up what is left. */
+static void fill_block(struct rondo_inbox *inbox, uint64_t tail)
+{
+    struct rondo_inbox_block *block = atomic_load_explicit(&inbox->last, memory_order_relaxed);
+    uint32_t place = place_of(number_of(tail));
+    if (take_numbers(inbox, &tail, tail + (FULL - place) * STEP))
+        for (; place < FULL; place++)
+            publish(&block->letters[place], do_nothing);
+}
+
+static int make_room(struct rondo_inbox *inbox, const rondo_allocator *allocator, uint64_t tail)
+{
+    if (place_of(number_of(tail)) == FULL)
+        return grow(inbox, allocator);
+    fill_block(inbox, tail);
+    return 0;
+}
+
+/* The first of @size letters in a row, whose numbers are taken: *ret_tail is what the tail was. NULL with an error. */
+static struct rondo_letter *take_letters(struct rondo_inbox *inbox, const rondo_allocator *allocator,
+                                         uint32_t size, uint64_t *ret_tail)
+{
+    uint64_t tail = atomic_load_explicit(&inbox->tail, memory_order_acquire);
+    for (;;) {
+        if (tail & RONDO_INBOX_CLOSED) {
+            rondo_fail(RONDO_ECLOSED, "the loop is closed");
+            return NULL;
+        }
+        uint32_t place = place_of(number_of(tail));
+        if (place + size > FULL) {
+            if (make_room(inbox, allocator, tail) < 0)
+                return NULL;
+            tail = atomic_load_explicit(&inbox->tail, memory_order_acquire);
+            continue;
+        }
+        struct rondo_inbox_block *block = atomic_load_explicit(&inbox->last, memory_order_relaxed);
+        *ret_tail = tail;
+        if (take_numbers(inbox, &tail, (tail & ~(uint64_t) RONDO_INBOX_FLAGS) + size * STEP))
+            return &block->letters[place];
+    }
+}
+
+/* Write the letter but for what publishes it, which is returned. */
+static rondo_callback *write_long(struct rondo_letter *letter, const rondo_call *call)
+{
+    atomic_store_explicit(&letter[1].callback, call->callback, memory_order_relaxed);
+    letter[1].destroy = call->destroy;
+    letter[2].name = call->name;
+    return is_long;
 }
 
 int rondo_inbox_send(struct rondo_inbox *inbox, const rondo_allocator *allocator, const rondo_call *call,
                      const struct rondo_core *core, uint32_t *ret_number)
 {
+    bool has_more = call->destroy || call->name;
+    uint64_t tail = 0;
+    struct rondo_letter *letter = take_letters(inbox, allocator, has_more ? 3 : 1, &tail);
+    if (!letter)
+        return rondo_last_error();
+    letter->context = call->context;
+    rondo_callback *callback = has_more ? write_long(letter, call) : call->callback;
+    *ret_number = (uint32_t) number_of(tail);
+    if (!(tail & RONDO_INBOX_SLEEPING)) {
+        publish(letter, callback);
+        rondo_prefetch(letter + AHEAD);
+        return 0;
+    }
     rondo_mutex_lock(&inbox->mutex);
-    int rc = send_locked(inbox, allocator, call, core, ret_number);
+    publish(letter, callback);
+    core->driver->ops->wake(core->driver);
     rondo_mutex_unlock(&inbox->mutex);
-    return rc < 0 ? rondo_fail(rc, rc == RONDO_ECLOSED ? "the loop is closed" : NULL) : 0;
+    return 0;
 }
 
-void rondo_inbox_take(struct rondo_inbox *inbox, struct rondo_ready_list *queue, rondo_run_fn *run)
-{
-    rondo_mutex_lock(&inbox->mutex);
-    struct rondo_inbox_block *block = inbox->filling;
-    inbox->filling = inbox->last = NULL;
-    atomic_store_explicit(&inbox->has_mail, false, memory_order_relaxed);
-    rondo_mutex_unlock(&inbox->mutex);
+/* --- receiving ---------------------------------------------------------------------------------- */
 
-    while (block) {
-        struct rondo_inbox_block *next = block->next;
-        block->unread = block->count;
-        for (uint32_t i = 0; i < block->count; i++) {
-            block->letters[i].ready.run = run;
-            rondo_ready_list_append(queue, &block->letters[i].ready);
-        }
-        block->next = inbox->taken;
-        inbox->taken = block;
-        block = next;
-    }
+bool rondo_inbox_take(struct rondo_inbox *inbox, uint32_t *ret_end)
+{
+    uint64_t tail = atomic_load_explicit(&inbox->tail, memory_order_acquire);
+    uint64_t seen = number_of(inbox->taken);
+    inbox->taken = tail & ~(uint64_t) RONDO_INBOX_FLAGS;
+    uint64_t end = number_of(tail);
+    *ret_end = (uint32_t) end;
+    return end != seen && !(place_of(seen) == FULL && end == seen + 1); /* or it is but a new block */
 }
 
 static void retire_block(struct rondo_inbox *inbox, const rondo_allocator *allocator,
                          struct rondo_inbox_block *block)
 {
-    struct rondo_inbox_block **link = &inbox->taken;
-    while (*link != block)
-        link = &(*link)->next;
-    *link = block->next;
-
     rondo_mutex_lock(&inbox->mutex);
     bool keep = inbox->spare_count < MOST_SPARES;
     if (keep) {
@@ -129,59 +227,122 @@ static void retire_block(struct rondo_inbox *inbox, const rondo_allocator *alloc
         rondo_release(allocator, block);
 }
 
-void rondo_inbox_letter_done(struct rondo_inbox *inbox, const rondo_allocator *allocator,
-                             struct rondo_letter *letter)
+/* Its sender has taken the number and is about to publish it, unless the system has put another thread in its place. */
+static rondo_callback *await_letter(struct rondo_letter *letter)
 {
-    letter->callback = NULL;
-    if (--letter->block->unread == 0)
-        retire_block(inbox, allocator, letter->block);
+    for (int looks = 0;; looks++) {
+        rondo_callback *callback = atomic_load_explicit(&letter->callback, memory_order_acquire);
+        if (callback)
+            return callback;
+        if (looks >= PATIENCE)
+            rondo_thread_rest();
+    }
 }
 
-static bool cancel_in(struct rondo_inbox_block *block, uint32_t number, rondo_call *ret_call)
+static void enter_next_block(struct rondo_inbox *inbox, const rondo_allocator *allocator)
 {
-    for (; block; block = block->next) {
-        uint32_t index = number - block->first;
-        if (index >= block->count || !block->letters[index].callback)
-            continue;
-        struct rondo_letter *letter = &block->letters[index];
-        ret_call->context = letter->context;
-        ret_call->destroy = letter->destroy;
-        letter->callback = NULL;
-        letter->destroy = NULL;
-        return true;
+    struct rondo_inbox_block *old = inbox->running;
+    inbox->running = block_behind(inbox, old);
+    inbox->next++;
+    if (old)
+        retire_block(inbox, allocator, old);
+}
+
+static inline bool has_more(const struct rondo_inbox *inbox, uint32_t end)
+{
+    return (int32_t) (end - (uint32_t) inbox->next) > 0;
+}
+
+/* Empty a letter of three; returns its callback. */
+static rondo_callback *open_long(struct rondo_letter *letter, rondo_call *call)
+{
+    rondo_callback *callback = atomic_load_explicit(&letter[1].callback, memory_order_relaxed);
+    atomic_store_explicit(&letter[1].callback, NULL, memory_order_relaxed);
+    call->destroy = letter[1].destroy;
+    call->name = letter[2].name;
+    return callback;
+}
+
+bool rondo_inbox_open(struct rondo_inbox *inbox, const rondo_allocator *allocator, uint32_t end,
+                      rondo_call *ret_call, uint32_t *ret_number)
+{
+    if (has_more(inbox, end) && place_of(inbox->next) == FULL)
+        enter_next_block(inbox, allocator);
+    if (!has_more(inbox, end))
+        return false;
+    struct rondo_letter *letter = &inbox->running->letters[place_of(inbox->next)];
+    rondo_prefetch(letter + AHEAD);
+    rondo_callback *callback = await_letter(letter);
+    atomic_store_explicit(&letter->callback, NULL, memory_order_relaxed);
+    *ret_number = (uint32_t) inbox->next++;
+    ret_call->context = letter->context;
+    ret_call->destroy = NULL;
+    ret_call->name = NULL;
+    ret_call->callback = callback;
+    if (callback == is_long) {
+        ret_call->callback = open_long(letter, ret_call);
+        inbox->next += 2;
     }
-    return false;
+    return true;
+}
+
+/* The letter of @number; NULL if it has run or was never sent. */
+static struct rondo_letter *find(const struct rondo_inbox *inbox, uint32_t number)
+{
+    uint64_t tail = atomic_load_explicit(&inbox->tail, memory_order_acquire);
+    uint32_t next = (uint32_t) inbox->next;
+    if (number - next >= (uint32_t) number_of(tail) - next)
+        return NULL;
+    struct rondo_inbox_block *block = inbox->running;
+    for (uint32_t start = next - place_of(next); number - start >= RONDO_INBOX_BLOCK;
+         start += RONDO_INBOX_BLOCK)
+        block = block_behind(inbox, block);
+    return &block->letters[place_of(number)];
 }
 
 bool rondo_inbox_cancel(struct rondo_inbox *inbox, uint32_t number, rondo_call *ret_call)
 {
-    if (cancel_in(inbox->taken, number, ret_call))
-        return true;
-    rondo_mutex_lock(&inbox->mutex);
-    bool found = cancel_in(inbox->filling, number, ret_call);
-    rondo_mutex_unlock(&inbox->mutex);
-    return found;
+    struct rondo_letter *letter = place_of(number) == FULL ? NULL : find(inbox, number);
+    if (!letter)
+        return false;
+    void *context = letter->context;
+    bool has_destructor = atomic_load_explicit(&letter->callback, memory_order_acquire) == is_long;
+    if (has_destructor)
+        letter++;
+    if (atomic_load_explicit(&letter->callback, memory_order_relaxed) == do_nothing)
+        return false;
+    atomic_store_explicit(&letter->callback, do_nothing, memory_order_relaxed);
+    ret_call->context = context;
+    ret_call->destroy = has_destructor ? letter->destroy : NULL;
+    if (has_destructor)
+        letter->destroy = NULL;
+    return true;
 }
+
+/* --- closing and sleeping ------------------------------------------------------------------------ */
 
 void rondo_inbox_close(struct rondo_inbox *inbox)
 {
+    atomic_fetch_or_explicit(&inbox->tail, RONDO_INBOX_CLOSED, memory_order_acq_rel);
+}
+
+void rondo_inbox_settle(struct rondo_inbox *inbox)
+{
     rondo_mutex_lock(&inbox->mutex);
-    inbox->closed = true;
     rondo_mutex_unlock(&inbox->mutex);
 }
 
 bool rondo_inbox_sleep(struct rondo_inbox *inbox)
 {
-    rondo_mutex_lock(&inbox->mutex);
-    inbox->sleeping = !inbox->filling;
-    bool may_sleep = inbox->sleeping;
-    rondo_mutex_unlock(&inbox->mutex);
-    return may_sleep;
+    atomic_fetch_or_explicit(&inbox->tail, RONDO_INBOX_SLEEPING, memory_order_acq_rel);
+    if (!rondo_inbox_has_mail(inbox))
+        return true;
+    rondo_inbox_awake(inbox);
+    return false;
 }
 
 void rondo_inbox_awake(struct rondo_inbox *inbox)
 {
-    rondo_mutex_lock(&inbox->mutex);
-    inbox->sleeping = false;
-    rondo_mutex_unlock(&inbox->mutex);
+    if (atomic_load_explicit(&inbox->tail, memory_order_relaxed) & RONDO_INBOX_SLEEPING)
+        atomic_fetch_and_explicit(&inbox->tail, ~(uint64_t) RONDO_INBOX_SLEEPING, memory_order_acq_rel);
 }

@@ -51,6 +51,7 @@ struct rondo_loop {
     unsigned nesting;          /* protocol callbacks that run inside a task's or a callback's call */
     const char *callback_name; /* of the callback that runs, for debug mode */
     struct rondo_slots slots;
+    struct rondo_slot mail; /* FREE, or it stands for mail in the queue */
     struct rondo_heap timers;
     size_t live_timers;
     uint32_t timer_order;
@@ -134,8 +135,7 @@ static inline int rondo_loop_take_raised(rondo_loop *loop, const char **ret_mess
 /* End the run at once with @code. */
 void rondo_loop_interrupt(rondo_loop *loop, int code);
 
-/* The node that runs has more to do: it comes next again, before the rest of the batch. It is the last thing that it does
- * with the batch, and it did not append to it. */
+/* The node that runs has more to do: it comes next again, before the rest of the batch. */
 static inline void rondo_loop_run_again(rondo_loop *loop, struct rondo_ready *node)
 {
     node->next = loop->batch.head;

@@ -12,9 +12,10 @@
 
 enum rondo_slot_state {
     RONDO_SLOT_FREE,
-    RONDO_SLOT_QUEUED,   /* in the ready queue */
-    RONDO_SLOT_TIMER,    /* in the timer heap, or among those that a pass has found due */
-    RONDO_SLOT_CANCELLED /* in the ready queue still, with its context released */
+    RONDO_SLOT_QUEUED,    /* in the ready queue */
+    RONDO_SLOT_TIMER,     /* in the timer heap, or among those that a pass has found due */
+    RONDO_SLOT_CANCELLED, /* in the ready queue still, with its context released */
+    RONDO_SLOT_MAIL       /* in the ready queue: stands for the letters before the number in `context` */
 };
 
 struct rondo_slot {
