@@ -5,6 +5,8 @@
  * batch that stands now. What the batch queues waits for the next pass. The wait does not block when anything is
  * queued or a stop is pending. Failures: the backend's wait (the run ends with its error), and an
  * interrupt raised by a callback (the rest of the batch stays queued, in order). */
+#include "../../platform/clock.h"
+
 #include "loop.h"
 
 #define LONGEST_WAIT RONDO_S(86400) /* asyncio's MAXIMUM_SELECT_TIMEOUT */
@@ -24,20 +26,28 @@ static rondo_ns wait_time(rondo_loop *loop)
     return deadline - now < LONGEST_WAIT ? deadline - now : LONGEST_WAIT;
 }
 
-/* Poll without sleeping for a while before going to sleep: a program that asked for it pays a core for latency. */
+static inline bool is_interrupted(rondo_loop *loop)
+{
+    return atomic_load_explicit(&loop->interrupted, memory_order_relaxed);
+}
+
+/* Poll without sleeping for a while before going to sleep: a program that asked for it pays a core for latency. What is
+ * spent is real time, whatever clock the loop has. A poll may take in the wake of an interrupt, so that the wait would
+ * no longer see it. */
 static int spin(rondo_loop *loop, rondo_ns *timeout, struct rondo_ready_list *completed)
 {
     struct rondo_driver *driver = loop->core.driver;
-    rondo_ns start = rondo_loop_time(loop);
+    rondo_ns start = rondo_clock_now();
     rondo_ns limit = *timeout >= 0 && *timeout < loop->spin_ns ? *timeout : loop->spin_ns;
     rondo_ns spent = 0;
     while (spent < limit) {
         int rc = driver->ops->wait(driver, 0, completed);
-        spent = rondo_loop_time(loop) - start;
-        if (rc < 0 || !rondo_ready_list_is_empty(completed) || rondo_inbox_has_mail(&loop->inbox)) {
+        if (rc < 0 || !rondo_ready_list_is_empty(completed) || rondo_inbox_has_mail(&loop->inbox) ||
+            is_interrupted(loop)) {
             *timeout = 0;
             return rc;
         }
+        spent = rondo_clock_now() - start;
     }
     if (*timeout > 0)
         *timeout = *timeout > spent ? *timeout - spent : 0;
@@ -146,7 +156,7 @@ int rondo_loop_pass(rondo_loop *loop)
         rondo_timers_expire(loop);
     if (rc < 0)
         return rc;
-    if (atomic_load_explicit(&loop->interrupted, memory_order_relaxed))
+    if (is_interrupted(loop))
         rondo_loop_take_interrupt(loop);
     rondo_run_batch(loop);
     return loop->interrupt;

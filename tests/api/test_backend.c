@@ -209,21 +209,6 @@ static void stop(void *loop)
     rondo_loop_stop(loop);
 }
 
-START_TEST(test_spinning)
-{
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
-    options.spin_ns = RONDO_MS(1);
-    rondo_loop *loop = support_loop_with(&options);
-    rondo_ns begun = rondo_loop_time(loop);
-    ck_assert_int_eq(rondo_loop_call_later(loop, RONDO_MS(5), NULL, stop, loop), 0);
-    support_run(loop);
-    ck_assert_int_ge(rondo_loop_time(loop) - begun, RONDO_MS(5)); /* TIM-06 holds there too */
-    ck_assert_int_eq(rondo_loop_call_later(loop, RONDO_US(100), NULL, stop, loop), 0);
-    support_run(loop);
-    support_loop_end(loop);
-}
-END_TEST
-
 START_TEST(test_metrics)
 {
     rondo_loop *loop = support_loop();
@@ -266,7 +251,6 @@ static void add_cases(Suite *suite)
     tcase = support_case(suite, "options");
     tcase_add_test(tcase, test_bad_options);
     tcase_add_test(tcase, test_options_of_an_older_program);
-    tcase_add_test(tcase, test_spinning);
     tcase_add_test(tcase, test_metrics);
 }
 

@@ -31,11 +31,14 @@ static void end(void)
     ck_assert(set_handler(runners_handler) == SIG_DFL); /* brought back */
 }
 
+static rondo_ns spin_ns;
+
 static int run(rondo_coroutine *coroutine, void *context)
 {
     rondo_loop_options options = RONDO_LOOP_OPTIONS;
     options.backend = support_backend();
     options.allocator = &support_allocator;
+    options.spin_ns = spin_ns;
     return rondo_run(&options, coroutine, context);
 }
 
@@ -172,6 +175,20 @@ START_TEST(test_while_the_task_runs)
 }
 END_TEST
 
+/* A poll of the spinning loop takes in the wake, and the wait behind it must not go without. */
+START_TEST(test_while_it_spins)
+{
+    begin();
+    spin_ns = RONDO_MS(1);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(run(press_before_waiting, NULL), RONDO_EINTERRUPTED);
+    ck_assert_int_eq(run(wait_long, NULL), RONDO_EINTERRUPTED);
+    spin_ns = 0;
+    trace_clear();
+    end();
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *tcase = support_case(suite, "interrupt");
@@ -181,6 +198,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, test_second_one_ends_the_run);
     tcase_add_test(tcase, test_own_handler_is_left_alone);
     tcase_add_test(tcase, test_while_the_task_runs);
+    tcase_add_test(tcase, test_while_it_spins);
 }
 
 int main(void)
