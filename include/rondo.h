@@ -17,6 +17,7 @@
 #include <rondo/pipe.h>
 #include <rondo/protocol.h>
 #include <rondo/resolve.h>
+#include <rondo/sendfile.h>
 #include <rondo/server.h>
 #include <rondo/sock.h>
 #include <rondo/task.h>

@@ -22,7 +22,8 @@ struct rondo_protocol {
 
 /* What differs between kinds of transports. Those of one direction leave the other's functions NULL. */
 struct rondo_transport_type {
-    size_t size;  /* of the kind's own structure, which begins with the transport */
+    size_t size; /* of the kind's own structure, which begins with the transport */
+    bool sends_files;
     bool is_pipe; /* its descriptor is a rondo_file */
     int (*write)(rondo_transport *transport, const rondo_bytes *pieces, size_t count);
     int (*write_eof)(rondo_transport *transport);

@@ -104,12 +104,20 @@ static void begin_closing(struct rondo_stream *stream)
     rondo_stream_stop_reading(stream);
 }
 
+/* A file that is on its way ends here. */
+static void end_sending(struct rondo_stream *stream, int error)
+{
+    if (stream->out && stream->out->sending)
+        rondo_sending_lost(stream->out->sending, error);
+}
+
 void rondo_stream_close(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     if (transport->is_closing)
         return;
     begin_closing(stream);
+    end_sending(stream, 0);
     if (!stream->out)
         queue_lost(stream, 0);
 }
@@ -120,6 +128,7 @@ void rondo_stream_fail(struct rondo_stream *stream, int error)
         return;
     rondo_stream_drop_output(stream);
     begin_closing(stream);
+    end_sending(stream, error);
     queue_lost(stream, error);
 }
 
@@ -132,6 +141,7 @@ void rondo_stream_abort(rondo_transport *transport, int error)
 
 static const struct rondo_transport_type stream_type = {
     .size = sizeof(struct rondo_stream),
+    .sends_files = true,
     .write = rondo_stream_write,
     .write_eof = rondo_stream_write_eof,
     .close = rondo_stream_close,

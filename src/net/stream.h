@@ -30,13 +30,14 @@ struct rondo_stream {
     bool writes_plainly; /* nothing goes before a write, and it is welcome; kept by rondo_stream_settle */
 };
 
-/* What a stream has while there are bytes to be sent, and no longer: it comes from a pool of the loop's and goes back. */
+/* What a stream has while there are bytes or a file to be sent, and no longer: it comes from a pool of the loop's and goes back. */
 struct rondo_output {
     struct rondo_op send;
     struct rondo_stream *stream;
     struct rondo_output *next_free; /* in the pool */
     struct rondo_chunks chunks;
-    bool is_dropped; /* what is in there counts no more; the kernel may still read it */
+    struct rondo_sending *sending; /* the file that is sent behind the chunks; NULL for none */
+    bool is_dropped;               /* what is in there counts no more; the kernel may still read it */
 };
 
 static inline struct rondo_stream *rondo_stream_of(rondo_transport *transport)
@@ -86,6 +87,11 @@ void rondo_stream_held_free(struct rondo_stream *stream);
 int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, size_t count);
 int rondo_stream_write_slowly(rondo_transport *transport, const rondo_bytes *pieces, size_t count);
 int rondo_stream_write_eof(rondo_transport *transport);
+/* A write of @total bytes past all checks. */
+int rondo_stream_push(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count, size_t total);
+/* Keep writes out until the sending is over. RONDO_ENOMEM: nothing has changed. */
+int rondo_stream_lock(struct rondo_stream *stream, struct rondo_sending *sending);
+void rondo_stream_unlock(struct rondo_stream *stream);
 size_t rondo_stream_buffer_size(const rondo_transport *transport);
 /* Drop what is buffered, now or when the kernel has given it back. */
 void rondo_stream_drop_output(struct rondo_stream *stream);
@@ -93,5 +99,10 @@ void rondo_stream_drop_output(struct rondo_stream *stream);
 /* --- pipe.c */
 /* What the reading half of a pipe comes to: 0 for the end, or an error. */
 void rondo_pipe_ended(struct rondo_stream *stream, int end);
+
+/* --- sendfile.c */
+/* What was written before the file has gone; the stream is at its end, with @error. */
+void rondo_sending_flushed(struct rondo_sending *sending);
+void rondo_sending_lost(struct rondo_sending *sending, int error);
 
 #endif

@@ -64,8 +64,23 @@ static void consume(struct rondo_stream *stream, size_t length)
     rondo_loop *loop = stream->base.loop;
     struct rondo_output *output = stream->out;
     rondo_chunks_consume(&output->chunks, &loop->chunks, &loop->allocator, length);
-    if (!output->chunks.size && !rondo_op_is_active(&output->send))
+    if (!output->chunks.size && !rondo_op_is_active(&output->send) && !output->sending)
         give_output(stream);
+}
+
+int rondo_stream_lock(struct rondo_stream *stream, struct rondo_sending *sending)
+{
+    struct rondo_output *output = stream->out ? stream->out : take_output(stream);
+    if (!output)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    output->sending = sending;
+    return 0;
+}
+
+void rondo_stream_unlock(struct rondo_stream *stream)
+{
+    stream->out->sending = NULL;
+    consume(stream, 0);
 }
 
 size_t rondo_stream_buffer_size(const rondo_transport *transport)
@@ -114,8 +129,12 @@ static void on_sent(struct rondo_stream *stream, size_t length)
         return;
     if (!stream->out)
         on_flushed(stream);
-    else if (!rondo_op_is_active(&stream->out->send))
+    else if (rondo_op_is_active(&stream->out->send))
+        return;
+    else if (stream->out->chunks.size)
         submit(stream);
+    else
+        rondo_sending_flushed(stream->out->sending);
 }
 
 static void on_send(struct rondo_op *op)
@@ -152,7 +171,7 @@ static int ignore_write(struct rondo_stream *stream)
 static ptrdiff_t send_now(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
 {
     struct rondo_driver *driver = stream->base.loop->core.driver;
-    if (stream->out)
+    if (stream->out && (stream->out->chunks.size || rondo_op_is_active(&stream->out->send)))
         return 0;
     ptrdiff_t n =
         stream->base.type->is_pipe
@@ -199,12 +218,27 @@ static bool goes_nowhere(const struct rondo_stream *stream)
            (stream->base.type->is_pipe || stream->base.loop->core.driver->ops->is_proactor);
 }
 
+int rondo_stream_push(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count, size_t total)
+{
+    ptrdiff_t sent = send_now(stream, pieces, count);
+    if (sent < 0 || (size_t) sent == total)
+        return 0;
+    return queue_rest(stream, pieces, count, (size_t) sent);
+}
+
+static bool is_locked(const struct rondo_stream *stream)
+{
+    return stream->out && stream->out->sending;
+}
+
 /* Everything that is not the common case: one piece, and nothing waits before it. */
 rondo_cold int rondo_stream_write_slowly(rondo_transport *transport, const rondo_bytes *pieces, size_t count)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
     if (stream->base.has_eof)
         return rondo_fail(RONDO_EINVALIDSTATE, "cannot write after write_eof");
+    if (is_locked(stream))
+        return rondo_fail(RONDO_EBUSY, "unable to write; sendfile is in progress");
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
         if (pieces[i].length > SIZE_MAX - total)
@@ -215,10 +249,7 @@ rondo_cold int rondo_stream_write_slowly(rondo_transport *transport, const rondo
         return 0;
     if (goes_nowhere(stream))
         return ignore_write(stream);
-    ptrdiff_t sent = send_now(stream, pieces, count);
-    if (sent < 0 || (size_t) sent == total)
-        return 0;
-    return queue_rest(stream, pieces, count, (size_t) sent);
+    return rondo_stream_push(stream, pieces, count, total);
 }
 
 /* The kernel has not taken all of @piece. */
@@ -245,6 +276,8 @@ int rondo_stream_write_eof(rondo_transport *transport)
     struct rondo_stream *stream = rondo_stream_of(transport);
     if (transport->is_closing || transport->has_eof)
         return 0;
+    if (is_locked(stream))
+        return rondo_fail(RONDO_EBUSY, "unable to end writing; sendfile is in progress");
     transport->has_eof = true;
     rondo_stream_settle(stream);
     if (!stream->out)

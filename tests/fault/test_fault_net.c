@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pipes.h"
 #include "unix_peer.h"
 
 enum { LONGEST_WALK = 2000, CONNS = 4 };
@@ -175,6 +176,80 @@ static void walk_unix(void)
     unix_folder_remove(&folder);
 }
 
+/* More than a pipe holds goes through one, from one transport to another. */
+static void walk_pipes(void)
+{
+    rondo_file ends[2];
+    if (!begin())
+        return;
+    pipes_open(PIPES_FIFO, ends); /* on a proactor the kind that needs its workers */
+    for (int i = 0; i < 2; i++) {
+        pipes_prepare(ends[i]);
+        rondo_future *future = i ? rondo_connect_write_pipe(loop, factory, &conns[1], ends[i])
+                                 : rondo_connect_read_pipe(loop, factory, &conns[0], ends[i]);
+        if (future) {
+            good(rondo_loop_run_until_complete(loop, future, NULL));
+        } else {
+            good(rondo_last_error());
+            pipes_close(ends[i]); /* still ours */
+        }
+    }
+    conns[0].checked = true;
+    pattern_fill(large, sizeof large, 0);
+    bool is_whole =
+        conns[0].made && conns[1].made && rondo_transport_write(conns[1].transport, large, sizeof large) == 0;
+    if (conns[1].made)
+        rondo_transport_write_eof(conns[1].transport);
+    if (conns[0].made && conns[1].made)
+        while (!conns[0].losts || !conns[1].losts) /* the case has a deadline */
+            turns(1);
+    turns(5);
+    ck_assert(!conns[0].corrupt);
+    if (is_whole && !conns[1].error && !conns[0].error)
+        ck_assert_uint_eq(conns[0].received, sizeof large);
+    end();
+}
+
+static void send_file(rondo_transport *transport, rondo_file file, int64_t count)
+{
+    rondo_future *future = rondo_sendfile(transport, file, 0, count, true, NULL);
+    if (!future) {
+        good(rondo_last_error());
+        return;
+    }
+    turns(5);
+    if (rondo_future_done(future))
+        good(rondo_future_result(future, NULL));
+    rondo_future_unref(future);
+}
+
+/* One file natively, one by the fallback; the loop closes over what is left. */
+static void walk_files(void)
+{
+    rondo_socket pair[2];
+    if (!begin())
+        return;
+    peer_pair(pair);
+    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
+    options.sock = pair[0];
+    rondo_file file = pipes_open_file(1000), device = pipes_open_zeros();
+    rondo_future *future = rondo_create_connection(loop, factory, NULL, &options);
+    if (!future) {
+        good(rondo_last_error());
+        peer_close(pair[0]);
+    } else if (good(rondo_loop_run_until_complete(loop, future, NULL))) {
+        if (!rondo_transport_is_closing(conns[0].transport))
+            send_file(conns[0].transport, file, 1000);
+        if (!rondo_transport_is_closing(conns[0].transport))
+            send_file(conns[0].transport, device, 1000000);
+        turns(3);
+    }
+    end();
+    pipes_close(file);
+    pipes_close(device);
+    peer_close(pair[1]);
+}
+
 static void walk_connect(void)
 {
     int refused, port;
@@ -249,7 +324,7 @@ static void walk_with(void (*walk)(void), void (*plan)(size_t nth), const char *
     }                                                                         \
     END_TEST
 
-#define WALKS(X) X(streams) X(server) X(unix) X(connect)
+#define WALKS(X) X(streams) X(server) X(unix) X(connect) X(files) X(pipes)
 WALKS(WALK)
 
 START_TEST(test_resolve)

@@ -72,6 +72,13 @@ rondo_file pipes_open_file(size_t length)
     return file;
 }
 
+rondo_file pipes_open_zeros(void)
+{
+    rondo_file file = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(file, 0);
+    return file;
+}
+
 void pipes_set_blocking(rondo_file file, bool blocks)
 {
     int flags = fcntl(file, F_GETFL);

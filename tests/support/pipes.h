@@ -17,6 +17,9 @@ void pipes_open_terminal(rondo_file *ret_master, rondo_file *ret_terminal);
 /* A file of @length pattern bytes, open for reading and without a name. */
 rondo_file pipes_open_file(size_t length);
 
+/* A device of zeros without end. */
+rondo_file pipes_open_zeros(void);
+
 void pipes_set_blocking(rondo_file file, bool blocks);
 /* @file as it has to be for the loop whose turn it is; a proactor gets a blocking one. */
 void pipes_prepare(rondo_file file);
