@@ -31,6 +31,14 @@ RONDO_BEGIN_DECLS
 RONDO_API rondo_future *rondo_sendfile(rondo_transport *transport, rondo_file file, int64_t offset,
                                        int64_t count, bool fallback, int64_t *ret_sent);
 
+/** The same to a connected stream socket of the program's (loop.sock_sendfile), as a low-level socket operation: what
+ *  rondo/sock.h says of them holds, and the count here is what the kernel has taken. A socket that blocks (on a proactor's loop)
+ *  gets the fallback. Nothing is done to the socket beyond that.
+ *
+ *  NULL as rondo_sendfile, and with RONDO_EINVAL for a socket that is no stream. */
+RONDO_API rondo_future *rondo_sock_sendfile(rondo_loop *loop, rondo_socket sock, rondo_file file,
+                                            int64_t offset, int64_t count, bool fallback, int64_t *ret_sent);
+
 RONDO_END_DECLS
 
 #endif

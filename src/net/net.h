@@ -92,6 +92,9 @@ void rondo_outputs_free(rondo_loop *loop);
 /* Call @factory; NULL with the error it raised, or RONDO_ETYPE if it gave none. */
 rondo_protocol *rondo_protocol_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context);
 
+/* Whether @file can be sent so: 0 with whether sendfile(2) is to be tried, or the error of a misuse. */
+int rondo_sendfile_check(rondo_file file, int64_t offset, int64_t count, bool fallback, bool *ret_is_native);
+
 /* --- servers ------------------------------------------------------------------------------------ */
 
 /* A transport of the server begins and ends. */

@@ -29,6 +29,17 @@ struct rondo_sock_kind {
     void (*fail)(struct rondo_sock_call *call, int code); /* NULL: with the code and its text */
 };
 
+/* What sock_sendfile has still to send. */
+struct rondo_sock_file {
+    rondo_file file;
+    int64_t offset;
+    int64_t left;
+    int64_t sent;
+    int64_t *ret_sent; /* may be NULL */
+    bool is_native;
+    bool may_fall_back;
+};
+
 struct rondo_sock_call {
     rondo_future future; /* first: the call is one */
     const struct rondo_sock_kind *kind;
@@ -46,6 +57,7 @@ struct rondo_sock_call {
     rondo_received_fds *received_fds; /* recv_fds: the same */
     const rondo_file *cargo;          /* send_fds */
     size_t cargo_count;               /* send_fds; recv_fds: at most */
+    struct rondo_sock_file file;      /* sendfile */
 };
 
 /* Whether the program may use @sock so: 0, or the error of a misuse. */

@@ -8,6 +8,7 @@ Ends with 77 where the backend cannot run. A tool that is not installed is named
 """
 import asyncio
 import contextlib
+import http.client
 import os
 import pathlib
 import random
@@ -35,8 +36,8 @@ def check(condition, what):
 
 
 @contextlib.contextmanager
-def running(backend, command, end=signal.SIGTERM, **popen):
-    """A server that was started by @command; yields what it listens on. It must end well when @end tells it to."""
+def running(backend, command, end=signal.SIGTERM, ending=0, **popen):
+    """A server that was started by @command; yields what it listens on. It must end with @ending when @end tells it to."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **popen)
     try:
         line = process.stdout.readline()
@@ -45,7 +46,7 @@ def running(backend, command, end=signal.SIGTERM, **popen):
         check(match[2] == backend, f'it runs on {match[2]}')
         yield match[1]
         process.send_signal(end)
-        check(process.wait(PATIENCE) == 0, f'the server ended with {process.returncode}')
+        check(process.wait(PATIENCE) == ending, f'the server ended with {process.returncode}')
     finally:
         if process.poll() is None:
             process.kill()
@@ -397,9 +398,176 @@ def chat(programs, backend):
         check(not os.path.exists(path), 'the file is still there')
 
 
+# --- tcp_proxy and http_server: SIGTERM just ends them, Ctrl+C is what they wait for ------------
+
+
+@contextlib.contextmanager
+def proxy(programs, backend, port):
+    command = [f'{programs}/tcp_proxy', '--backend', backend, '--listen', '127.0.0.1:0', '--to', f'127.0.0.1:{port}']
+    with running(backend, command, ending=-signal.SIGTERM) as address:
+        yield int(address.rsplit(':', 1)[1])
+
+
+def proxy_streams(programs, backend):
+    """Every byte through the proxy to the echo and back, each connection half-closed."""
+    with server(programs, backend) as port, proxy(programs, backend, port) as through:
+        asyncio.run(asyncio.wait_for(many_clients(through, CLIENTS // 2), PATIENCE))
+
+
+def proxy_without_target(programs, backend):
+    with socket.socket() as bound:
+        bound.bind(('127.0.0.1', 0))
+        with proxy(programs, backend, bound.getsockname()[1]) as through, connect(through) as sock:
+            sock.settimeout(PATIENCE)
+            with contextlib.suppress(ConnectionResetError):
+                check(sock.recv(1) == b'', 'something came from nowhere')
+
+
+def proxy_holds_back(programs, backend):
+    """A target that does not read stops the client; what was sent is all there in the end."""
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        with proxy(programs, backend, listener.getsockname()[1]) as through, connect(through) as client:
+            target, _ = listener.accept()
+            client.settimeout(1)
+            block, sent = bytes(65536), 0
+            with contextlib.suppress(TimeoutError):
+                while sent < 200 << 20:
+                    sent += client.send(block)
+            check(sent < 200 << 20, 'nothing holds it back')
+            client.shutdown(socket.SHUT_WR)
+            target.settimeout(PATIENCE)
+            got = 0
+            while data := target.recv(1 << 20):
+                got += len(data)
+            check(got == sent, f'{got} bytes of {sent}')
+            target.sendall(b'the other way')
+            target.close()
+            client.settimeout(PATIENCE)
+            check(receive_all(client) == b'the other way', 'the other direction is closed')
+
+
+@contextlib.contextmanager
+def site(programs, backend):
+    """A folder that is served: yields the port and the folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder, 'root')
+        (root / 'sub').mkdir(parents=True)
+        (root / 'index.html').write_text('<h1>Hello</h1>')
+        (root / 'sub' / 'index.html').write_text('inner')
+        (root / 'a b.txt').write_text('spaced')
+        (root / 'empty').write_bytes(b'')
+        (root / 'large.bin').write_bytes(random.Random(5).randbytes(3 << 20))
+        pathlib.Path(folder, 'secret').write_text('secret')
+        (root / 'out').symlink_to('../secret')
+        (root / 'away').symlink_to('..')
+        command = [f'{programs}/http_server', '--backend', backend, '--root', str(root), '--port', '0']
+        with running(backend, command, ending=-signal.SIGTERM) as address:
+            yield int(address.rsplit(':', 1)[1]), root
+
+
+def ask(port, method, path, body=None):
+    """http.client sends the path as it is."""
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=PATIENCE)
+    connection.request(method, path, body)
+    response = connection.getresponse()
+    outcome = response.status, response.headers, response.read()
+    connection.close()
+    return outcome
+
+
+def http_files(programs, backend):
+    if not os.path.exists(f'{programs}/http_server'):
+        return 'http_server is not built: libhttp-parser-dev'
+    with site(programs, backend) as (port, root), proxy(programs, backend, port) as through:
+        for where in port, through:
+            for path, name, kind in (('/', 'index.html', 'text/html; charset=utf-8'),
+                                     ('/index.html?x=1', 'index.html', 'text/html; charset=utf-8'),
+                                     ('/sub/', 'sub/index.html', 'text/html; charset=utf-8'),
+                                     ('//sub//index.html', 'sub/index.html', 'text/html; charset=utf-8'),
+                                     ('/a%20b.txt', 'a b.txt', 'text/plain; charset=utf-8'),
+                                     ('/empty', 'empty', 'application/octet-stream'),
+                                     ('/large.bin', 'large.bin', 'application/octet-stream')):
+                expected = (root / name).read_bytes()
+                status, headers, body = ask(where, 'GET', path)
+                check(status == 200 and body == expected, f'{path}: {status}, {len(body)} bytes')
+                check(headers['Content-Type'] == kind, f"{path}: {headers['Content-Type']}")
+                status, headers, body = ask(where, 'HEAD', path)
+                check(status == 200 and body == b'', f'HEAD {path}: {status}')
+                check(int(headers['Content-Length']) == len(expected), f'HEAD {path}')
+    return None
+
+
+def http_refusals(programs, backend):
+    if not os.path.exists(f'{programs}/http_server'):
+        return 'http_server is not built: libhttp-parser-dev'
+    with site(programs, backend) as (port, _):
+        for path in ('/none', '/../secret', '/sub/../../secret', '/%2e%2e/secret', '/%2E%2e%2fsecret', '/out', '/away/secret',
+                     '/sub/%2e%2e/index.html', '/index.html/'):
+            check(ask(port, 'GET', path)[0] == 404, f'{path} is served')
+        for path in ('/%zz', '/%', '/%00', '/index.html%00.txt'):
+            check(ask(port, 'GET', path)[0] == 400, f'{path} is no error')
+        status, headers, _ = ask(port, 'GET', '/sub?x')
+        check(status == 301 and headers['Location'] == '/sub/', f'/sub: {status}')
+        status, headers, _ = ask(port, 'DELETE', '/')
+        check(status == 405 and headers['Allow'] == 'GET, HEAD', f'DELETE: {status}')
+        check(ask(port, 'POST', '/', b'x' * 100)[0] == 405, 'POST')
+        check(ask(port, 'GET', '/' + 'x' * 5000)[0] == 414, 'a long path')
+        for request, status in ((b'nonsense\r\n\r\n', b'400'),
+                                (b'POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n', b'413'),
+                                (b'GET / HTTP/1.1\r\nX: ' + b'x' * 40000 + b'\r\n\r\n', b'431')):
+            with connect(port) as sock:
+                sock.settimeout(PATIENCE)
+                sock.sendall(request)
+                try:
+                    got = sock.recv(65536)
+                except ConnectionResetError:  # it did not wait for all of it
+                    continue
+                check(got[9:12] == status, f'{request[:20]} gets {got[:40]}')
+
+
+def http_pipelining(programs, backend):
+    """A hundred requests at once, large and small files by turns, all answers in order; and leaving in the middle."""
+    if not os.path.exists(f'{programs}/http_server'):
+        return 'http_server is not built: libhttp-parser-dev'
+    with site(programs, backend) as (port, root):
+        paths = ['/large.bin', '/', '/none', '/sub/'] * 5
+        requests = b''.join(b'GET %s HTTP/1.1\r\nHost: x\r\n\r\n' % path.encode() for path in paths)
+        with connect(port) as sock:
+            sock.settimeout(PATIENCE)
+            sock.sendall(requests)
+            file = sock.makefile('rb')
+            for path in paths:
+                status = file.readline()
+                headers = http.client.parse_headers(file)
+                body = file.read(int(headers['Content-Length']))
+                check(status.split()[1] == (b'404' if path == '/none' else b'200'), f'{path}: {status}')
+                if path == '/large.bin':
+                    check(body == (root / 'large.bin').read_bytes(), 'the large file is not what it was')
+        for _ in range(20):
+            with connect(port) as sock:
+                sock.sendall(requests)
+                sock.recv(1000)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        check(ask(port, 'GET', '/')[0] == 200, 'it does not go on')
+    return None
+
+
+def wrk_through_proxy(programs, backend):
+    tool = shutil.which('wrk')
+    if not tool or not os.path.exists(f'{programs}/http_server'):
+        return 'wrk is not installed, or http_server not built'
+    with site(programs, backend) as (port, _), proxy(programs, backend, port) as through:
+        outcome = subprocess.run([tool, '-c', '50', '-t', '1', '-d', '1', f'http://127.0.0.1:{through}/'],
+                                 capture_output=True, text=True, timeout=PATIENCE)
+        check(outcome.returncode == 0 and 'Socket errors' not in outcome.stdout and 'Non-2xx' not in outcome.stdout,
+              outcome.stdout + outcome.stderr)
+    return None
+
+
 CASES = (plain_socket, late_reader, rude_clients, ends_with_clients, port_in_use, nc, socat, asyncio_streams,
          asyncio_streams_two_loops, client_of_asyncio, client_refused, unix_streams, unix_client, unix_abstract,
-         unix_socat, inherited, chat)
+         unix_socat, inherited, chat, proxy_streams, proxy_without_target, proxy_holds_back, http_files,
+         http_refusals, http_pipelining, wrk_through_proxy)
 
 
 CASES += (watch_fd,)

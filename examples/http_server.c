@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: MIT */
+/* A server of static files: HTTP/1.1, GET and HEAD, kept-alive and pipelined.
+ *
+ * http_server --root public --host 127.0.0.1 --port 8080 --backend io_uring
+ *
+ * The messages are taken apart by http_parser (Debian: libhttp-parser-dev). A request is answered before the next one is
+ * looked at: a small file leaves together with its header, a large one by rondo_sendfile, which keeps it out of the program's
+ * memory. What a client has sent ahead waits meanwhile, and a client that does not read its answers is not read from.
+ *
+ * Nothing outside the root is served: a path is walked folder by folder from there, through no "..", and no symbolic link. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <http_parser.h>
+#include <rondo.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    MAX_URL = 4096,
+    MAX_HEADERS = 32768,
+    MAX_BODY = 65536, /* it is thrown away */
+    SMALL_FILE = 16384
+};
+
+struct site {
+    int root;
+    const char *root_name;
+    const char *host;
+    int port;
+    time_t now; /* of `date` */
+    char date[64];
+};
+
+/* A connection. Its memory is the protocol's. */
+struct client {
+    struct site *site;
+    rondo_transport *transport; /* NULL once it is lost */
+    http_parser parser;
+    rondo_future *sending; /* a file is on its way */
+    int file;              /* that file, or -1 */
+    int64_t promised;      /* bytes, in its header */
+    int64_t sent;
+    bool is_stalled;  /* it does not read its answers */
+    bool has_message; /* the parser has seen the end of a request */
+    bool keeps_alive;
+    int error; /* the status to answer with, whatever the request says; 0: none */
+    size_t url_length;
+    size_t header_bytes;
+    size_t body_bytes;
+    unsigned char *ahead; /* what came behind a request that is being answered */
+    size_t ahead_length;
+    char url[MAX_URL + 1];
+};
+
+static struct client *client_of(rondo_protocol *protocol)
+{
+    return rondo_protocol_data(protocol);
+}
+
+/* --- taking requests apart ------------------------------------------------------------------------------ */
+
+static int on_message_begin(http_parser *parser)
+{
+    struct client *client = parser->data;
+    client->url_length = client->header_bytes = client->body_bytes = 0;
+    client->error = 0;
+    return 0;
+}
+
+static int on_url(http_parser *parser, const char *at, size_t length)
+{
+    struct client *client = parser->data;
+    if (length > MAX_URL - client->url_length) {
+        client->error = 414;
+        return 1;
+    }
+    memcpy(client->url + client->url_length, at, length);
+    client->url_length += length;
+    return 0;
+}
+
+static int on_header(http_parser *parser, const char *at, size_t length)
+{
+    (void) at;
+    struct client *client = parser->data;
+    client->header_bytes += length;
+    if (client->header_bytes > MAX_HEADERS)
+        client->error = 431;
+    return client->error != 0;
+}
+
+/* A body that is announced too long is not waited for. */
+static int on_headers_complete(http_parser *parser)
+{
+    struct client *client = parser->data;
+    bool has_length = parser->flags & F_CONTENTLENGTH;
+    if (has_length && parser->content_length > MAX_BODY)
+        client->error = 413;
+    return client->error ? -1 : 0;
+}
+
+static int on_body(http_parser *parser, const char *at, size_t length)
+{
+    (void) at;
+    struct client *client = parser->data;
+    client->body_bytes += length;
+    if (client->body_bytes > MAX_BODY)
+        client->error = 413;
+    return client->error != 0;
+}
+
+/* The rest of what came waits until this one is answered. */
+static int on_message_complete(http_parser *parser)
+{
+    struct client *client = parser->data;
+    client->has_message = true;
+    client->keeps_alive = http_should_keep_alive(parser) != 0;
+    http_parser_pause(parser, 1);
+    return 0;
+}
+
+static const http_parser_settings parsing = {
+    .on_message_begin = on_message_begin,
+    .on_url = on_url,
+    .on_header_field = on_header,
+    .on_header_value = on_header,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+/* --- files -------------------------------------------------------------------------------------------------- */
+
+static int hex(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    digit = (char) (digit | 0x20);
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* The path of @url with its escapes undone into @path, which has room for it. False: it is none. */
+static bool decode_path(const char *url, size_t length, char *path)
+{
+    struct http_parser_url parts;
+    http_parser_url_init(&parts);
+    if (http_parser_parse_url(url, length, 0, &parts) != 0 || !(parts.field_set & 1 << UF_PATH))
+        return false;
+    const char *from = url + parts.field_data[UF_PATH].off;
+    const char *end = from + parts.field_data[UF_PATH].len;
+    while (from < end) {
+        if (*from != '%') {
+            *path++ = *from++;
+            continue;
+        }
+        int high = end - from > 2 ? hex(from[1]) : -1;
+        int low = high >= 0 ? hex(from[2]) : -1;
+        if (low < 0 || high + low == 0)
+            return false;
+        *path++ = (char) (high << 4 | low);
+        from += 3;
+    }
+    *path = '\0';
+    return true;
+}
+
+/* Open @path below @root. A folder stands for its index.html; without the slash at the end it is a folder, for whoever asks. -1:
+ * there is no such file. */
+static int open_below(int root, char *path)
+{
+    int folder = dup(root);
+    char *rest = path;
+    for (;;) {
+        char *name = rest + strspn(rest, "/");
+        size_t length = strcspn(name, "/");
+        bool is_last = name[length] == '\0';
+        if (length == 0)
+            name = "index.html";
+        else if (!is_last)
+            name[length] = '\0';
+        int flags = is_last ? O_NONBLOCK : O_DIRECTORY;
+        int next =
+            strcmp(name, "..") == 0 ? -1 : openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | flags);
+        close(folder);
+        if (next < 0 || is_last)
+            return next;
+        folder = next;
+        rest = name + length + 1;
+    }
+}
+
+static const char *type_of(const char *path)
+{
+    static const char *const types[][2] = {
+        { ".html", "text/html; charset=utf-8" },
+        { ".htm", "text/html; charset=utf-8" },
+        { ".css", "text/css; charset=utf-8" },
+        { ".js", "text/javascript; charset=utf-8" },
+        { ".json", "application/json" },
+        { ".txt", "text/plain; charset=utf-8" },
+        { ".md", "text/plain; charset=utf-8" },
+        { ".xml", "application/xml" },
+        { ".svg", "image/svg+xml" },
+        { ".png", "image/png" },
+        { ".jpg", "image/jpeg" },
+        { ".jpeg", "image/jpeg" },
+        { ".gif", "image/gif" },
+        { ".webp", "image/webp" },
+        { ".ico", "image/x-icon" },
+        { ".pdf", "application/pdf" },
+        { ".wasm", "application/wasm" },
+        { ".woff2", "font/woff2" },
+    };
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof types / sizeof *types; i++)
+        if (strcasecmp(dot, types[i][0]) == 0)
+            return types[i][1];
+    size_t length = strlen(path);
+    return length == 0 || path[length - 1] == '/' ? types[0][1] : "application/octet-stream";
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------- */
+
+static const char *date_of(struct site *site)
+{
+    time_t now = time(NULL);
+    struct tm parts;
+    if (now != site->now && gmtime_r(&now, &parts))
+        strftime(site->date, sizeof site->date, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    site->now = now;
+    return site->date;
+}
+
+static const char *reason_of(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 301:
+        return "Moved Permanently";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 413:
+        return "Payload Too Large";
+    case 414:
+        return "URI Too Long";
+    case 431:
+        return "Request Header Fields Too Large";
+    default:
+        return "Bad Request";
+    }
+}
+
+/* @more: further lines, each with its end. */
+static size_t make_header(struct client *client, char *header, size_t room, int status, const char *type,
+                          long long length, const char *more)
+{
+    const char *connection = !client->keeps_alive             ? "Connection: close\r\n"
+                             : client->parser.http_minor == 0 ? "Connection: keep-alive\r\n"
+                                                              : "";
+    return (size_t) snprintf(header, room,
+                             "HTTP/1.1 %d %s\r\nServer: rondo\r\nDate: %s\r\nContent-Type: %s\r\n"
+                             "Content-Length: %lld\r\n%s%s\r\n",
+                             status, reason_of(status), date_of(client->site), type, length, connection,
+                             more);
+}
+
+static void write_or_abort(struct client *client, const rondo_bytes *pieces, size_t count)
+{
+    if (rondo_transport_writelines(client->transport, pieces, count) < 0)
+        rondo_transport_abort(client->transport);
+}
+
+static void answer_status(struct client *client, int status, const char *more)
+{
+    char header[MAX_URL * 3 + 512], body[64];
+    int length = snprintf(body, sizeof body, "%d %s\n", status, reason_of(status));
+    size_t header_length =
+        make_header(client, header, sizeof header, status, "text/plain; charset=utf-8", length, more);
+    bool is_head = client->parser.method == HTTP_HEAD && status != 400;
+    rondo_bytes pieces[2] = { { header, header_length }, { body, (size_t) length } };
+    write_or_abort(client, pieces, is_head ? 1 : 2);
+}
+
+static void go_on(struct client *client);
+
+static void sent(rondo_future *future, void *context)
+{
+    rondo_protocol *protocol = context;
+    struct client *client = client_of(protocol);
+    /* Fewer bytes than were promised (the file has become shorter): only the end of the connection can say so. */
+    bool is_whole = rondo_future_result(future, NULL) >= 0 && client->sent == client->promised;
+    close(client->file);
+    client->file = -1;
+    client->sending = NULL;
+    rondo_future_unref(future);
+    if (client->transport && !is_whole)
+        rondo_transport_abort(client->transport);
+    else if (client->transport && !client->is_stalled)
+        go_on(client);
+    rondo_protocol_unref(protocol);
+}
+
+static void send_large(struct client *client, int file, long long size)
+{
+    rondo_protocol *protocol = rondo_transport_get_protocol(client->transport);
+    client->file = file;
+    client->promised = size;
+    client->sending = rondo_sendfile(client->transport, file, 0, size, true, &client->sent);
+    if (client->sending && rondo_future_add_done_callback(client->sending, sent, protocol) == 0) {
+        rondo_protocol_ref(protocol);
+        return;
+    }
+    rondo_future_unref(client->sending);
+    client->sending = NULL;
+    client->file = -1;
+    close(file);
+    rondo_transport_abort(client->transport);
+}
+
+static void answer_file(struct client *client, int file, long long size, const char *type)
+{
+    char header[1024], body[SMALL_FILE];
+    size_t length = make_header(client, header, sizeof header, 200, type, size, "");
+    rondo_bytes pieces[2] = { { header, length }, { body, (size_t) size } };
+    bool has_body = client->parser.method == HTTP_GET && size > 0;
+    bool is_small = size <= SMALL_FILE;
+    if (has_body && is_small && pread(file, body, (size_t) size, 0) != size) {
+        rondo_transport_abort(client->transport); /* it has just become shorter */
+        close(file);
+        return;
+    }
+    write_or_abort(client, pieces, has_body && is_small ? 2 : 1);
+    if (has_body && !is_small)
+        send_large(client, file, size);
+    else
+        close(file);
+}
+
+static void redirect_to_folder(struct client *client)
+{
+    char line[MAX_URL + 64];
+    const char *end = memchr(client->url, '?', client->url_length);
+    int length = end ? (int) (end - client->url) : (int) client->url_length;
+    snprintf(line, sizeof line, "Location: %.*s/\r\n", length, client->url);
+    answer_status(client, 301, line);
+}
+
+static void answer(struct client *client)
+{
+    char path[MAX_URL + 1];
+    struct stat status;
+    if (client->parser.method != HTTP_GET && client->parser.method != HTTP_HEAD) {
+        answer_status(client, 405, "Allow: GET, HEAD\r\n");
+        return;
+    }
+    if (!decode_path(client->url, client->url_length, path)) {
+        answer_status(client, 400, "");
+        return;
+    }
+    const char *type = type_of(path);
+    int file = open_below(client->site->root, path);
+    if (file >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode)) {
+        answer_file(client, file, (long long) status.st_size, type);
+        return;
+    }
+    if (file >= 0 && S_ISDIR(status.st_mode) && client->url[0] == '/' && client->url[1] != '/')
+        redirect_to_folder(client);
+    else
+        answer_status(client, 404, "");
+    if (file >= 0)
+        close(file);
+}
+
+/* --- connections ------------------------------------------------------------------------------------------------ */
+
+/* The next request begins where the last one ended. What is no request at all gets its answer, and the connection ends. */
+static size_t take_request(struct client *client, const unsigned char *data, size_t length)
+{
+    size_t used = http_parser_execute(&client->parser, &parsing, (const char *) data, length);
+    if (client->has_message) {
+        client->has_message = false;
+        http_parser_pause(&client->parser, 0);
+        answer(client);
+        if (!client->keeps_alive && !client->sending)
+            rondo_transport_close(client->transport);
+        return used;
+    }
+    if (HTTP_PARSER_ERRNO(&client->parser) != HPE_OK) {
+        client->keeps_alive = false;
+        answer_status(client, client->error ? client->error : 400, "");
+        rondo_transport_close(client->transport);
+    }
+    return length;
+}
+
+static bool may_go_on(const struct client *client)
+{
+    return !client->sending && !client->is_stalled && !rondo_transport_is_closing(client->transport);
+}
+
+/* Requests from @data, as long as they can be answered at once; how much of it is done with. */
+static size_t take_requests(struct client *client, const unsigned char *data, size_t length)
+{
+    size_t used = 0;
+    while (used < length && may_go_on(client))
+        used += take_request(client, data + used, length - used);
+    return rondo_transport_is_closing(client->transport) ? length : used;
+}
+
+static void keep_ahead(struct client *client, const unsigned char *data, size_t length)
+{
+    unsigned char *ahead = realloc(client->ahead, client->ahead_length + length);
+    if (!ahead) {
+        rondo_transport_abort(client->transport);
+        return;
+    }
+    memcpy(ahead + client->ahead_length, data, length);
+    client->ahead = ahead;
+    client->ahead_length += length;
+}
+
+/* The last answer is out of the way. */
+static void go_on(struct client *client)
+{
+    if (!client->keeps_alive) {
+        rondo_transport_close(client->transport);
+        return;
+    }
+    rondo_transport_resume_reading(client->transport);
+    unsigned char *ahead = client->ahead;
+    size_t length = client->ahead_length;
+    client->ahead = NULL;
+    client->ahead_length = 0;
+    size_t used = take_requests(client, ahead, length);
+    if (used < length)
+        keep_ahead(client, ahead + used, length - used);
+    free(ahead);
+}
+
+static void connection_made(rondo_protocol *protocol, rondo_transport *transport)
+{
+    struct client *client = client_of(protocol);
+    client->transport = transport;
+    client->file = -1;
+    http_parser_init(&client->parser, HTTP_REQUEST);
+    client->parser.data = client;
+}
+
+static void data_received(rondo_protocol *protocol, const void *data, size_t length)
+{
+    struct client *client = client_of(protocol);
+    size_t used = client->ahead ? 0 : take_requests(client, data, length);
+    if (used < length)
+        keep_ahead(client, (const unsigned char *) data + used, length - used);
+}
+
+static void pause_writing(rondo_protocol *protocol)
+{
+    struct client *client = client_of(protocol);
+    client->is_stalled = true;
+    rondo_transport_pause_reading(client->transport);
+}
+
+static void resume_writing(rondo_protocol *protocol)
+{
+    struct client *client = client_of(protocol);
+    client->is_stalled = false;
+    if (!client->sending)
+        go_on(client);
+}
+
+static void connection_lost(rondo_protocol *protocol, int error)
+{
+    (void) error;
+    client_of(protocol)->transport = NULL;
+}
+
+static void destroy(rondo_protocol *protocol)
+{
+    free(client_of(protocol)->ahead);
+}
+
+static const rondo_protocol_ops http = {
+    .size = sizeof http,
+    .data_size = sizeof(struct client),
+    .connection_made = connection_made,
+    .data_received = data_received,
+    .connection_lost = connection_lost,
+    .pause_writing = pause_writing,
+    .resume_writing = resume_writing,
+    .destroy = destroy,
+};
+
+static rondo_protocol *make_client(void *context)
+{
+    rondo_protocol *protocol = rondo_protocol_new((void *) &http);
+    if (protocol)
+        client_of(protocol)->site = context;
+    return protocol;
+}
+
+/* --- the server -------------------------------------------------------------------------------------------------- */
+
+static int serve(void *context)
+{
+    struct site *site = context;
+    rondo_server_options options = RONDO_SERVER_OPTIONS;
+    options.host = site->host;
+    options.port = site->port;
+    options.backlog = 1024;
+    rondo_loop *loop = rondo_loop_running();
+    rondo_server *server = NULL;
+    int rc = rondo_await_server(rondo_create_server(loop, make_client, site, &options), &server);
+    if (rc < 0)
+        return rc;
+    rondo_address address;
+    if (rondo_server_address(server, 0, &address) == 0)
+        site->port = rondo_address_port(&address);
+    bool is_v6 = strchr(site->host, ':') != NULL;
+    printf(is_v6 ? "listening on [%s]:%d backend=%s\n" : "listening on %s:%d backend=%s\n", site->host,
+           site->port, rondo_loop_backend_name(loop));
+    fflush(stdout);
+    return rondo_await(rondo_server_serve_forever(server), NULL);
+}
+
+static const char *const usage =
+    "usage: http_server --root FOLDER [--backend NAME] [--host HOST] [--port PORT]\n";
+
+static bool read_port(const char *text, int *ret_port)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+    *ret_port = (int) port;
+    return end != text && !*end && port >= 0 && port <= 65535;
+}
+
+int main(int count, char **arguments)
+{
+    static const struct option options[] = {
+        { "root", required_argument, NULL, 'r' },
+        { "backend", required_argument, NULL, 'b' },
+        { "host", required_argument, NULL, 'h' },
+        { "port", required_argument, NULL, 'p' },
+        { NULL, 0, NULL, 0 },
+    };
+    rondo_loop_options loop_options = RONDO_LOOP_OPTIONS;
+    struct site site = { .host = "127.0.0.1", .port = 8080 };
+    bool is_wrong = false;
+    int option;
+    while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
+        if (option == 'b' && rondo_backend_from_name(optarg, &loop_options.backend) < 0) {
+            fprintf(stderr, "http_server: there is no backend called '%s'\n", optarg);
+            return 1;
+        }
+        if (option == 'r')
+            site.root_name = optarg;
+        if (option == 'h')
+            site.host = optarg;
+        is_wrong |= option == '?' || (option == 'p' && !read_port(optarg, &site.port));
+    }
+    if (is_wrong || optind < count || !site.root_name) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    site.root = open(site.root_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (site.root < 0) {
+        perror(site.root_name);
+        return 1;
+    }
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    int rc = rondo_run(&loop_options, serve, &site); /* until Ctrl+C */
+    if (rc < 0 && rc != RONDO_EINTERRUPTED)
+        fprintf(stderr, "http_server: %s\n", rondo_last_error_message());
+    close(site.root);
+    return rc < 0 && rc != RONDO_EINTERRUPTED;
+}
