@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of pipe transports on Rondo, one line for each scenario, function by function as in pipe_trace.py.
+ *
+ * usage: pipe_trace BACKEND [SCENARIO]
+ *
+ * The happy path: each scenario gets a loop, one pipe transport with its protocol, and the other end. Failures: a call that
+ * fails: the program ends with a message; a backend that cannot run here: status 77. What is wrong in the library
+ * shows in the lines. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rondo.h>
+
+enum { LARGE = 300000 };
+
+static struct {
+    rondo_loop *loop;
+    rondo_transport *transport;
+    int other;
+    bool keep;
+    bool is_over;
+    void (*on_made)(void);
+    void (*on_data)(void);
+    void (*on_eof)(void);
+} stage;
+
+static void die(const char *what)
+{
+    fprintf(stderr, "pipe_trace: %s: %s\n", what, rondo_last_error_message());
+    exit(2);
+}
+
+static void word(const char *format, ...) RONDO_PRINTF(1, 2);
+static void word(const char *format, ...)
+{
+    va_list arguments;
+    if (stage.is_over) /* what the end of a scenario brings is no part of it */
+        return;
+    va_start(arguments, format);
+    putchar(' ');
+    vprintf(format, arguments);
+    va_end(arguments);
+}
+
+static void hook(void (*function)(void))
+{
+    if (function)
+        function();
+}
+
+static void on_exception(rondo_loop *loop, const rondo_exception_context *context, void *user)
+{
+    (void) loop;
+    (void) context;
+    (void) user;
+    word("reported");
+}
+
+/* --- the protocol ----------------------------------------------------------------------------- */
+
+static void on_made(rondo_protocol *protocol, rondo_transport *transport)
+{
+    (void) protocol;
+    stage.transport = rondo_transport_ref(transport);
+    word("made");
+    hook(stage.on_made);
+}
+
+static void on_data(rondo_protocol *protocol, const void *data, size_t length)
+{
+    (void) protocol;
+    (void) data;
+    word("data:%zu", length);
+    hook(stage.on_data);
+}
+
+static bool on_eof(rondo_protocol *protocol)
+{
+    (void) protocol;
+    word("eof");
+    hook(stage.on_eof);
+    return stage.keep;
+}
+
+static void on_lost(rondo_protocol *protocol, int error)
+{
+    (void) protocol;
+    word("lost:%s", error == 0 ? "0" : error == RONDO_EPIPE ? "BrokenPipeError" : rondo_err_name(error));
+}
+
+static void on_stall(rondo_protocol *protocol)
+{
+    (void) protocol;
+    word("stall");
+}
+
+static void on_flow(rondo_protocol *protocol)
+{
+    (void) protocol;
+    word("flow");
+}
+
+static const rondo_protocol_ops ops = {
+    .size = sizeof ops,
+    .connection_made = on_made,
+    .data_received = on_data,
+    .eof_received = on_eof,
+    .connection_lost = on_lost,
+    .pause_writing = on_stall,
+    .resume_writing = on_flow,
+};
+
+/* --- the stage -------------------------------------------------------------------------------- */
+
+static void passes(int count)
+{
+    for (int i = 0; i < count; i++) {
+        rondo_loop_stop(stage.loop);
+        if (rondo_loop_run_forever(stage.loop) < 0)
+            die("run_forever");
+    }
+}
+
+static void say(void *text)
+{
+    word("%s", (const char *) text);
+}
+
+static void soon(char *text)
+{
+    if (rondo_loop_call_soon(stage.loop, NULL, say, text) < 0)
+        die("call_soon");
+}
+
+/* The ends of a pipe; neither blocks. */
+static void open_pipe(int ret_ends[2])
+{
+    if (pipe2(ret_ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        die("pipe2");
+}
+
+static void connected(rondo_future *future)
+{
+    if (rondo_loop_run_until_complete(stage.loop, future, NULL) < 0)
+        die("connecting");
+}
+
+static void reader(void)
+{
+    int ends[2];
+    open_pipe(ends);
+    stage.other = ends[1];
+    connected(rondo_connect_read_pipe(stage.loop, rondo_protocol_new, (void *) (uintptr_t) &ops, ends[0]));
+}
+
+static void writer(void)
+{
+    int ends[2];
+    open_pipe(ends);
+    stage.other = ends[0];
+    connected(rondo_connect_write_pipe(stage.loop, rondo_protocol_new, (void *) (uintptr_t) &ops, ends[1]));
+}
+
+static void put(const char *text)
+{
+    if (write(stage.other, text, strlen(text)) < 0)
+        die("write");
+}
+
+static void leave(void)
+{
+    close(stage.other);
+    stage.other = -1;
+}
+
+static void write_text(const char *text)
+{
+    rondo_transport_write(stage.transport, text, strlen(text));
+}
+
+static void write_large(void)
+{
+    static const char zeros[LARGE];
+    rondo_transport_write(stage.transport, zeros, LARGE);
+}
+
+static void close_it(void)
+{
+    rondo_transport_close(stage.transport);
+}
+
+static void drain(void)
+{
+    static char block[65536];
+    size_t total = 0;
+    for (int i = 0; i < 100; i++) {
+        ssize_t n;
+        while ((n = read(stage.other, block, sizeof block)) > 0)
+            total += (size_t) n;
+        passes(1);
+    }
+    word("drained:%zu", total);
+}
+
+/* --- scenarios -------------------------------------------------------------------------------- */
+
+static void end(void)
+{
+    reader();
+    put("hello");
+    passes(2);
+    leave();
+    passes(4);
+}
+
+static void last_words(void)
+{
+    reader();
+    put("hello");
+    leave();
+    passes(5);
+}
+
+static void end_kept(void)
+{
+    stage.keep = true;
+    reader();
+    leave();
+    passes(5);
+}
+
+static void close_between(void)
+{
+    soon("A");
+    close_it();
+    soon("B");
+}
+
+static void between_eof_and_lost(void)
+{
+    stage.on_eof = close_between;
+    reader();
+    leave();
+    passes(5);
+}
+
+static void calls_around_the_end(void)
+{
+    reader();
+    leave();
+    soon("A");
+    passes(1);
+    soon("B");
+    passes(1);
+    soon("C");
+    passes(3);
+}
+
+static void close_in_data(void)
+{
+    stage.on_data = close_between;
+    reader();
+    put("hello");
+    leave();
+    passes(5);
+}
+
+static void pause_it(void)
+{
+    rondo_transport_pause_reading(stage.transport);
+}
+
+static void paused_over_the_end(void)
+{
+    stage.on_made = pause_it;
+    reader();
+    put("hello");
+    leave();
+    passes(4);
+    word("resume");
+    rondo_transport_resume_reading(stage.transport);
+    passes(5);
+}
+
+static void close_twice(void)
+{
+    reader();
+    soon("A");
+    close_it();
+    close_it();
+    soon("B");
+    passes(3);
+}
+
+static void reader_leaves(void)
+{
+    writer();
+    passes(2);
+    leave();
+    passes(4);
+}
+
+static void reader_leaves_data(void)
+{
+    writer();
+    write_large();
+    passes(2);
+    leave();
+    passes(4);
+}
+
+static void reader_leaves_closing(void)
+{
+    writer();
+    write_large();
+    close_it();
+    passes(2);
+    leave();
+    passes(4);
+}
+
+static void write_to_nobody(void)
+{
+    writer();
+    leave();
+    soon("A");
+    write_text("lost");
+    soon("B");
+    write_text("ignored");
+    passes(4);
+}
+
+static void close_with_data(void)
+{
+    writer();
+    write_large();
+    close_it();
+    write_text("ignored");
+    passes(2);
+    drain();
+}
+
+static void eof_with_data(void)
+{
+    writer();
+    write_large();
+    rondo_transport_write_eof(stage.transport);
+    passes(2);
+    drain();
+}
+
+static void abort_with_data(void)
+{
+    writer();
+    write_large();
+    soon("A");
+    rondo_transport_abort(stage.transport);
+    soon("B");
+    passes(3);
+}
+
+static void eof_then_calls(void)
+{
+    writer();
+    write_text("hello");
+    soon("A");
+    rondo_transport_write_eof(stage.transport);
+    rondo_transport_write_eof(stage.transport);
+    soon("B");
+    passes(3);
+    drain();
+}
+
+static void write_hello(void)
+{
+    write_text("hello");
+}
+
+static void write_in_made(void)
+{
+    stage.on_made = write_hello;
+    writer();
+    passes(1);
+    close_it();
+    drain();
+}
+
+static const struct {
+    const char *name;
+    void (*play)(void);
+} scenarios[] = {
+    { "end", end },
+    { "last_words", last_words },
+    { "end_kept", end_kept },
+    { "between_eof_and_lost", between_eof_and_lost },
+    { "calls_around_the_end", calls_around_the_end },
+    { "close_in_data", close_in_data },
+    { "paused_over_the_end", paused_over_the_end },
+    { "close_twice", close_twice },
+    { "reader_leaves", reader_leaves },
+    { "reader_leaves_data", reader_leaves_data },
+    { "reader_leaves_closing", reader_leaves_closing },
+    { "write_to_nobody", write_to_nobody },
+    { "close_with_data", close_with_data },
+    { "eof_with_data", eof_with_data },
+    { "abort_with_data", abort_with_data },
+    { "eof_then_calls", eof_then_calls },
+    { "write_in_made", write_in_made },
+};
+
+static void play(size_t index, rondo_backend backend)
+{
+    rondo_loop_options options = RONDO_LOOP_OPTIONS;
+    options.backend = backend;
+    memset(&stage, 0, sizeof stage);
+    stage.other = -1;
+    if (rondo_loop_new(&options, &stage.loop) < 0) {
+        fprintf(stderr, "SKIP: %s\n", rondo_last_error_message());
+        exit(77);
+    }
+    rondo_loop_set_exception_handler(stage.loop, on_exception, NULL);
+    printf("%s:", scenarios[index].name);
+    scenarios[index].play();
+    printf("\n");
+    stage.is_over = true;
+    rondo_loop_close(stage.loop);
+    rondo_transport_unref(stage.transport);
+    rondo_loop_free(stage.loop);
+    if (stage.other != -1)
+        close(stage.other);
+}
+
+int main(int argc, char **argv)
+{
+    rondo_backend backend = RONDO_BACKEND_AUTO;
+    if (argc < 2 || rondo_backend_from_name(argv[1], &backend) < 0)
+        die("usage: pipe_trace BACKEND [SCENARIO]");
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
+        if (argc < 3 || strcmp(argv[2], scenarios[i].name) == 0)
+            play(i, backend);
+    return 0;
+}
