@@ -46,8 +46,8 @@ static void on_got(rondo_protocol *protocol, const void *data, size_t length, co
     self->data = (unsigned char *) (uintptr_t) data;
     if (self->name)
         trace("%s.got:%.*s", self->name, length < 32 ? (int) length : 32, (const char *) data);
-    if (self->echo)
-        ck_assert_int_eq(rondo_datagram_sendto(self->transport, data, length, sender), 0);
+    if (self->echo && rondo_datagram_sendto(self->transport, data, length, sender) < 0)
+        ck_assert(support_has_failed());
     if (self->on_got)
         self->on_got(self);
 }
