@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A server that runs out of descriptors, or whose listener fails, goes on. */
 #define _GNU_SOURCE
-#include "peer.h"
+#include "unix_peer.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,6 +60,37 @@ static rondo_protocol *crowd_factory(void *context)
     return net_factory(&crowd.conns[crowd.called++]);
 }
 
+static int port;
+static unix_folder folder;
+
+/* The cases are played over TCP (0) and over a Unix socket (1). */
+static rondo_server *serve(rondo_loop *loop, int is_unix)
+{
+    memset(&crowd, 0, sizeof crowd);
+    if (!is_unix)
+        return net_serve(loop, crowd_factory, NULL, &port);
+    unix_folder_make(&folder);
+    rondo_unix_server_options options = RONDO_UNIX_SERVER_OPTIONS;
+    options.path = folder.path;
+    void *server = NULL;
+    ck_assert_int_eq(net_finish(loop, rondo_create_unix_server(loop, crowd_factory, NULL, &options), &server),
+                     0);
+    return server;
+}
+
+static rondo_socket dial(int is_unix)
+{
+    return is_unix ? unix_connect(folder.path, 0) : peer_connect("127.0.0.1", port);
+}
+
+static void end_loop(rondo_loop *loop, int is_unix)
+{
+    support_loop_end(loop);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old_limit), 0);
+    if (is_unix)
+        unix_folder_remove(&folder);
+}
+
 static void stop(void *loop)
 {
     rondo_loop_stop(loop);
@@ -73,15 +104,13 @@ static void run_for(rondo_loop *loop, rondo_ns span)
 
 START_TEST(test_out_of_descriptors)
 {
-    int port;
     limit_descriptors();
     rondo_loop *loop = support_loop();
-    memset(&crowd, 0, sizeof crowd);
-    rondo_server *server = net_serve(loop, crowd_factory, NULL, &port);
+    rondo_server *server = serve(loop, _i);
     rondo_socket listener, clients[CLIENTS];
     rondo_server_sockets(server, &listener, 1);
     for (int i = 0; i < CLIENTS; i++)
-        clients[i] = peer_connect("127.0.0.1", port);
+        clients[i] = dial(_i);
     hog_descriptors();
     run_until(loop, support_reports() > 0);
     /* SRV-13: message, exception, socket */
@@ -103,29 +132,26 @@ START_TEST(test_out_of_descriptors)
     rondo_ns begun = rondo_loop_time(loop);
     run_until(loop, crowd.called == CLIENTS && crowd.conns[CLIENTS - 1].made);
     ck_assert_int_le(rondo_loop_time(loop) - begun, RONDO_S(5));
-    rondo_socket late = peer_connect("127.0.0.1", port);
+    rondo_socket late = dial(_i);
     run_until(loop, crowd.called == CLIENTS + 1);
     peer_close(late);
     for (int i = 0; i < CLIENTS; i++)
         peer_close(clients[i]);
     for (size_t i = 0; i < crowd.called; i++)
         net_done(loop, &crowd.conns[i]);
-    support_loop_end(loop);
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old_limit), 0);
+    end_loop(loop, _i);
     support_reports();
 }
 END_TEST
 
 START_TEST(test_resumes_when_one_closes)
 {
-    int port;
     limit_descriptors();
     rondo_loop *loop = support_loop();
-    memset(&crowd, 0, sizeof crowd);
-    net_serve(loop, crowd_factory, NULL, &port);
-    rondo_socket first = peer_connect("127.0.0.1", port);
+    serve(loop, _i);
+    rondo_socket first = dial(_i);
     run_until(loop, crowd.conns[0].made == 1);
-    rondo_socket second = peer_connect("127.0.0.1", port);
+    rondo_socket second = dial(_i);
     hog_descriptors();
     run_until(loop, support_reports() > 0);
     ck_assert_uint_eq(crowd.called, 1);
@@ -137,20 +163,17 @@ START_TEST(test_resumes_when_one_closes)
     peer_close(second);
     for (size_t i = 0; i < crowd.called; i++)
         net_done(loop, &crowd.conns[i]);
-    support_loop_end(loop);
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old_limit), 0);
+    end_loop(loop, _i);
     support_reports();
 }
 END_TEST
 
 START_TEST(test_closed_while_resting)
 {
-    int port;
     limit_descriptors();
     rondo_loop *loop = support_loop();
-    memset(&crowd, 0, sizeof crowd);
-    rondo_server *server = net_serve(loop, crowd_factory, NULL, &port);
-    rondo_socket client = peer_connect("127.0.0.1", port), listener;
+    rondo_server *server = serve(loop, _i);
+    rondo_socket client = dial(_i), listener;
     rondo_server_sockets(server, &listener, 1);
     hog_descriptors();
     run_until(loop, support_reports() > 0);
@@ -162,14 +185,12 @@ START_TEST(test_closed_while_resting)
     ck_assert_uint_eq(support_reports(), 1);
     ck_assert_uint_eq(crowd.called, 0);
     peer_close(client);
-    support_loop_end(loop);
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old_limit), 0);
+    end_loop(loop, _i);
 }
 END_TEST
 
 START_TEST(test_connect_out_of_descriptors)
 {
-    int port;
     limit_descriptors();
     rondo_loop *loop = support_loop();
     rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
@@ -197,7 +218,6 @@ END_TEST
 START_TEST(test_failing_listener)
 {
     rondo_loop *loop = support_loop();
-    int port;
     memset(&crowd, 0, sizeof crowd);
     rondo_server *server = net_serve(loop, crowd_factory, NULL, &port);
     rondo_socket listener;
@@ -239,9 +259,9 @@ static void add_cases(Suite *suite)
         return;
     }
     TCase *limits = support_case(suite, "descriptors");
-    tcase_add_test(limits, test_out_of_descriptors);
-    tcase_add_test(limits, test_resumes_when_one_closes);
-    tcase_add_test(limits, test_closed_while_resting);
+    tcase_add_loop_test(limits, test_out_of_descriptors, 0, 2);
+    tcase_add_loop_test(limits, test_resumes_when_one_closes, 0, 2);
+    tcase_add_loop_test(limits, test_closed_while_resting, 0, 2);
     tcase_add_test(limits, test_connect_out_of_descriptors);
 
     TCase *listener = support_case(suite, "listener");

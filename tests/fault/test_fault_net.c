@@ -3,6 +3,7 @@
  *
  * Each walk is a small program that goes on whatever fails. It must not crash, leak or hang; every connection that
  * was made is lost once, every descriptor is closed, and what fails says RONDO_ENOMEM. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -250,6 +251,33 @@ static void walk_files(void)
     peer_close(pair[1]);
 }
 
+/* Files travel, and wait before they do: the watch may fail, too. */
+static void walk_fds(void)
+{
+    rondo_socket pair[2];
+    char byte;
+    if (!begin())
+        return;
+    peer_pair(pair);
+    ck_assert_int_eq(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
+    ck_assert_int_eq(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
+    rondo_future *waiting = rondo_sock_recv_fds(loop, pair[1], &byte, 1, 1);
+    if (!waiting)
+        good(rondo_last_error());
+    turns(1);
+    int rc = rondo_loop_run_until_complete(loop, rondo_sock_send_fds(loop, pair[0], "x", 1, pair, 2), NULL);
+    if (good(rc) && waiting)
+        good(rondo_loop_run_until_complete(loop, waiting, NULL));
+    else
+        rondo_future_unref(waiting);
+    peer_close(pair[0]);
+    if (rc >= 0 || !waiting)
+        peer_close(pair[1]);
+    end();
+    if (rc < 0 && waiting)
+        peer_close(pair[1]); /* something waited on it until now */
+}
+
 static void walk_connect(void)
 {
     int refused, port;
@@ -324,7 +352,7 @@ static void walk_with(void (*walk)(void), void (*plan)(size_t nth), const char *
     }                                                                         \
     END_TEST
 
-#define WALKS(X) X(streams) X(server) X(unix) X(connect) X(files) X(pipes)
+#define WALKS(X) X(streams) X(server) X(unix) X(fds) X(connect) X(files) X(pipes)
 WALKS(WALK)
 
 START_TEST(test_resolve)
