@@ -51,7 +51,7 @@ static ssize_t write_held(int file, const struct iovec *vectors, int count, int 
     struct rondo_sigpipe held;
     rondo_sigpipe_hold(&held);
     ssize_t n = flags ? pwritev2(file, vectors, count, -1, flags) : writev(file, vectors, count);
-    rondo_sigpipe_release(&held, n < 0 && errno == EPIPE);
+    rondo_sigpipe_release(&held, true);
     return n;
 }
 

@@ -80,7 +80,7 @@ static ssize_t write_pieces(int file, const struct iovec *vectors, int count)
     struct rondo_sigpipe held;
     rondo_sigpipe_hold(&held);
     ssize_t n = writev(file, vectors, count);
-    rondo_sigpipe_release(&held, n < 0 && errno == EPIPE);
+    rondo_sigpipe_release(&held, true);
     return n;
 }
 
@@ -150,7 +150,7 @@ ptrdiff_t rondo_file_send(rondo_socket sock, rondo_file file, int64_t offset, si
     struct rondo_sigpipe held;
     rondo_sigpipe_hold(&held); /* this call knows no MSG_NOSIGNAL */
     ssize_t n = send_file(sock, file, (off_t) offset, length);
-    rondo_sigpipe_release(&held, n < 0 && errno == EPIPE);
+    rondo_sigpipe_release(&held, n < 0 || (size_t) n < length);
     if (n < 0 && is_refusal(errno))
         return RONDO_ENOTSUP;
     return rondo_io_result(n);

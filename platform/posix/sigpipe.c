@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Holding SIGPIPE back; see sigpipe.h.
  *
- * The happy path is two system calls, for blocking the signal and unblocking it. A call that came to EPIPE has made it
+ * The happy path is two system calls, for blocking the signal and unblocking it. A call that found the other end gone, at once or behind a part that it took, has made it
  * pending for this thread, unless the system drops signals that are ignored: then it is taken by sigwait, which does not
  * wait. A program that blocks it itself may have one pending: that one stays. */
 #define _GNU_SOURCE
@@ -30,10 +30,10 @@ void rondo_sigpipe_hold(struct rondo_sigpipe *held)
     held->is_pending = held->is_blocked && is_pending();
 }
 
-void rondo_sigpipe_release(const struct rondo_sigpipe *held, bool is_broken)
+void rondo_sigpipe_release(const struct rondo_sigpipe *held, bool is_short)
 {
     int saved = errno;
-    if (is_broken && !held->is_pending && is_pending()) {
+    if (is_short && !held->is_pending && is_pending()) {
         sigset_t set;
         int number;
         only_sigpipe(&set);

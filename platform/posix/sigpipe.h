@@ -14,7 +14,8 @@ struct rondo_sigpipe {
 };
 
 void rondo_sigpipe_hold(struct rondo_sigpipe *held);
-/* @is_broken: the call came to EPIPE. errno stays. */
-void rondo_sigpipe_release(const struct rondo_sigpipe *held, bool is_broken);
+/* @is_short: the call came to an error, or to less than all: systems raise the signal, too, where a part went out before
+ * the end was found. errno stays. */
+void rondo_sigpipe_release(const struct rondo_sigpipe *held, bool is_short);
 
 #endif
