@@ -39,7 +39,7 @@ enum {
     MOST_ENTRIES = 4096,
     COMPLETIONS_PER_ENTRY = 8,
     BUFFER_SIZE = 65536, /* of those in the ring, at most: what asyncio's proactor receives at a time */
-    DEFAULT_RECEIVE_SIZE = 262144, /* of a stream in bulk: what asyncio's selector does */
+    DEFAULT_RECEIVE_SIZE = 65536, /* a chunk of asyncio's proactor (TRN-17) */
     DEFAULT_BUFFERS = 64,
     MOST_BUFFERS = 32768,
     LEAST_RECEIVE_SIZE = 64,

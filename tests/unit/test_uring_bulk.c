@@ -31,7 +31,7 @@ static void send_as_much_as_goes(size_t most)
 static void begin(bool is_tcp)
 {
     int pair[2];
-    start();
+    start_with(4 * RING_BUFFER, 0, 0);
     if (is_tcp)
         make_tcp_pair(pair);
     else
