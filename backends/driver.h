@@ -55,11 +55,6 @@ enum rondo_op_kind {
      * polled (RONDO_EPERM) or is not open (RONDO_EBADF). */
     RONDO_OP_WATCH_READ,
     RONDO_OP_WATCH_WRITE,
-    /* One receive of at most op->length bytes into op->memory; 0: end of stream. The memory is touched at the
-     * completion alone, and a cancelled one has taken nothing from the socket. The socket may be a blocking one. */
-    RONDO_OP_RECV_INTO,
-    /* One accept: as ACCEPT, but op->result is the only socket, and op->address is not told. */
-    RONDO_OP_ACCEPT_ONE,
     /* RECV and SEND for pipes, devices and whatever else is read and written: op->blocking says that it would block. */
     RONDO_OP_READ,
     RONDO_OP_WRITE,
@@ -103,14 +98,12 @@ struct rondo_op {
          * and the start of the send; what it named must stay in place until complete; owner */
         size_t (*gather)(struct rondo_op *op, rondo_bytes *pieces, size_t capacity);
         rondo_address *address; /* ACCEPT: see there (driver); CONNECT: the target (owner) */
-        void *memory;           /* RECV_INTO; owner */
     };
     union {
         /* RECV, READ, may be NULL: memory to receive into, asked for right before a receive that is made at delivery.
          * NULL from it: receive nothing now. Drivers that lend buffers of their own ignore it; owner */
         void *(*buffer)(struct rondo_op *op, size_t *ret_length);
         unsigned limit; /* ACCEPT; owner */
-        size_t length;  /* RECV_INTO; owner */
     };
 };
 
@@ -161,7 +154,7 @@ struct rondo_driver_ops {
     void (*close)(struct rondo_driver *driver);
 
     /* 0: it will complete. 1: it is done already, op->result says how, complete is not called and the op is
-     * idle (RECV_INTO that finds bytes; on selectors also ACCEPT_ONE, and a connect that succeeds or fails at once).
+     * idle (on selectors, a connect that succeeds or fails at once).
      * Negative: refused, the op is idle. */
     int (*submit)(struct rondo_driver *driver, struct rondo_op *op);
     void (*cancel)(struct rondo_driver *driver, struct rondo_op *op);

@@ -346,11 +346,14 @@ int rondo_reactor_submit(struct rondo_driver *driver, struct rondo_op *op)
         if (rc < 0)
             return rc;
     }
-    ptrdiff_t result = rondo_reactor_attempt(op);
-    if (result == RONDO_EAGAIN)
-        return park(reactor, op);
-    op->result = result;
-    return 1;
+    if (op->kind == RONDO_OP_CONNECT) {
+        int rc = rondo_socket_connect(op->socket, op->address);
+        if (rc != RONDO_EINPROGRESS) {
+            op->result = rc;
+            return 1;
+        }
+    }
+    return park(reactor, op);
 }
 
 void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)

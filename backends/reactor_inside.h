@@ -62,9 +62,6 @@ void rondo_reactor_hold(struct rondo_reactor *reactor, struct rondo_op *op);
 /* RONDO_READING or RONDO_WRITING. */
 int rondo_reactor_side_of(const struct rondo_op *op);
 
-/* What an op comes to without waiting: RONDO_EAGAIN where it has to wait. */
-ptrdiff_t rondo_reactor_attempt(struct rondo_op *op);
-
 /* What runs for an op whose side was found ready. */
 extern rondo_run_fn *const rondo_reactor_run_of_kind[];
 

@@ -17,8 +17,6 @@ int rondo_reactor_side_of(const struct rondo_op *op)
     case RONDO_OP_RECV:
     case RONDO_OP_ACCEPT:
     case RONDO_OP_WATCH_READ:
-    case RONDO_OP_RECV_INTO:
-    case RONDO_OP_ACCEPT_ONE:
     case RONDO_OP_READ:
     case RONDO_OP_HANGUP:
     case RONDO_OP_RECV_DATAGRAMS:
@@ -141,29 +139,6 @@ static void do_accept(struct rondo_reactor *reactor, struct rondo_op *op)
     }
 }
 
-static ptrdiff_t accept_one(struct rondo_op *op)
-{
-    rondo_socket sock;
-    int rc = rondo_socket_accept(op->socket, &sock, NULL);
-    if (rc == RONDO_EINTR || rc == RONDO_ECONNABORTED)
-        return RONDO_EAGAIN;
-    return rc < 0 ? rc : (ptrdiff_t) sock;
-}
-
-static void do_accept_one(struct rondo_reactor *reactor, struct rondo_op *op)
-{
-    ptrdiff_t result = accept_one(op);
-    if (result != RONDO_EAGAIN)
-        rondo_reactor_retire(reactor, op, result);
-}
-
-static void do_recv_into(struct rondo_reactor *reactor, struct rondo_op *op)
-{
-    ptrdiff_t n = rondo_socket_recv(op->socket, op->memory, op->length);
-    if (n != RONDO_EAGAIN)
-        rondo_reactor_retire(reactor, op, n);
-}
-
 static void do_connect(struct rondo_reactor *reactor, struct rondo_op *op)
 {
     rondo_reactor_retire(reactor, op, rondo_socket_pending_error(op->socket));
@@ -207,8 +182,6 @@ RUN(run_send, do_send)
 RUN(run_accept, do_accept)
 RUN(run_connect, do_connect)
 RUN(run_watch, do_watch)
-RUN(run_recv_into, do_recv_into)
-RUN(run_accept_one, do_accept_one)
 RUN(run_read, do_read)
 RUN(run_write, do_write)
 RUN(run_hangup, do_hangup)
@@ -217,32 +190,15 @@ RUN(run_writable, do_writable)
 #undef RUN
 
 rondo_run_fn *const rondo_reactor_run_of_kind[] = {
-    [RONDO_OP_RECV] = run_recv,           [RONDO_OP_SEND] = run_send,
-    [RONDO_OP_ACCEPT] = run_accept,       [RONDO_OP_CONNECT] = run_connect,
-    [RONDO_OP_WATCH_READ] = run_watch,    [RONDO_OP_WATCH_WRITE] = run_watch,
-    [RONDO_OP_RECV_INTO] = run_recv_into, [RONDO_OP_ACCEPT_ONE] = run_accept_one,
-    [RONDO_OP_READ] = run_read,           [RONDO_OP_WRITE] = run_write,
-    [RONDO_OP_HANGUP] = run_hangup,       [RONDO_OP_RECV_DATAGRAMS] = run_recv_datagrams,
+    [RONDO_OP_RECV] = run_recv,         [RONDO_OP_SEND] = run_send,
+    [RONDO_OP_ACCEPT] = run_accept,     [RONDO_OP_CONNECT] = run_connect,
+    [RONDO_OP_WATCH_READ] = run_watch,  [RONDO_OP_WATCH_WRITE] = run_watch,
+    [RONDO_OP_READ] = run_read,         [RONDO_OP_WRITE] = run_write,
+    [RONDO_OP_HANGUP] = run_hangup,     [RONDO_OP_RECV_DATAGRAMS] = run_recv_datagrams,
     [RONDO_OP_WRITABLE] = run_writable,
 };
 
 /* --- without waiting --------------------------------------------------------------------------------- */
-
-ptrdiff_t rondo_reactor_attempt(struct rondo_op *op)
-{
-    ptrdiff_t result = RONDO_EAGAIN;
-    switch ((enum rondo_op_kind) op->kind) {
-    case RONDO_OP_CONNECT:
-        result = rondo_socket_connect(op->socket, op->address);
-        return result == RONDO_EINPROGRESS ? RONDO_EAGAIN : result;
-    case RONDO_OP_RECV_INTO:
-        return rondo_socket_recv(op->socket, op->memory, op->length);
-    case RONDO_OP_ACCEPT_ONE:
-        return accept_one(op);
-    default:
-        return result;
-    }
-}
 
 ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
                                  size_t count)

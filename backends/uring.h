@@ -12,7 +12,7 @@
  *   ENDING   that completion was reaped, its node is queued
  *   PARKED   none of these: a receive that is paused
  * A watch that is cancelled leaves its slot to `nobody`, an op of the driver's own, which takes what the kernel still
- * has to say. Watches, and receives into the program's memory, are polls that end with each event.
+ * has to say. Watches are polls that end with each event.
  *
  * Entries of the submission queue are made in wait() alone, right before the system call. So between
  * two waits the kernel's queue names no descriptor, and closing one needs no look at it. */
@@ -179,9 +179,6 @@ void rondo_uring_close_socket(struct rondo_driver *driver, rondo_socket sock);
 
 /* Make entries of everything that waits for one. Ops that were cancelled before go to @completed. */
 void rondo_uring_prepare(struct rondo_uring *uring, struct rondo_ready_list *completed);
-
-/* Receive into the program's memory; RONDO_EAGAIN where there is nothing. The socket may be a blocking one. */
-ptrdiff_t rondo_uring_receive_into(const struct rondo_op *op);
 
 /* Have the next wait arm @op, which the kernel is done with. */
 void rondo_uring_rearm(struct rondo_uring *uring, struct rondo_op *op);

@@ -196,28 +196,6 @@ static void run_watch(struct rondo_uring *uring, struct rondo_op *op, int result
     op->complete(op);
 }
 
-static void run_receive_into(struct rondo_uring *uring, struct rondo_op *op, int result)
-{
-    ptrdiff_t n = RONDO_ECANCELLED;
-    if (op->state == RONDO_OP_ACTIVE)
-        n = result < 0 && result != -EINTR ? code_of(op, result) : rondo_uring_receive_into(op);
-    if (n == RONDO_EAGAIN)
-        rondo_uring_rearm(uring, op);
-    else
-        rondo_uring_finish(uring, op, n);
-}
-
-static void run_accept_one(struct rondo_uring *uring, struct rondo_op *op, int result)
-{
-    bool is_cancelled = op->state == RONDO_OP_CANCELLING;
-    if (result >= 0 && is_cancelled)
-        close(result);
-    if (!is_cancelled && (result == -ECONNABORTED || result == -EINTR || result == -EAGAIN))
-        rondo_uring_rearm(uring, op);
-    else
-        rondo_uring_finish(uring, op, result >= 0 && !is_cancelled ? result : code_of(op, result));
-}
-
 void rondo_uring_run_datagrams(struct rondo_uring *uring, struct rondo_op *op)
 {
     enum rondo_datagram_outcome outcome = rondo_datagrams_run(&uring->datagrams, op, uring->driver.core);
@@ -279,12 +257,6 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
     case RONDO_OP_WATCH_WRITE:
         run_watch(uring, slot->op, result);
         break;
-    case RONDO_OP_RECV_INTO:
-        run_receive_into(uring, slot->op, result);
-        break;
-    case RONDO_OP_ACCEPT_ONE:
-        run_accept_one(uring, slot->op, result);
-        break;
     case RONDO_OP_READ:
         rondo_uring_run_read(uring, slot, result, flags);
         break;
@@ -311,9 +283,7 @@ static void discard(struct rondo_uring *uring, const struct io_uring_cqe *entry)
     if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_RECV ||
         rondo_uring_name_tag(entry->user_data) == RONDO_OP_READ)
         rondo_uring_give_back(uring, entry->flags);
-    else if ((rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT ||
-              rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT_ONE) &&
-             entry->res >= 0)
+    else if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT && entry->res >= 0)
         close(entry->res);
 }
 

@@ -18,12 +18,10 @@
 #include "uring.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../platform/socket.h"
 #include "../src/base/container.h"
 #include "../src/base/error.h"
 #include "../src/base/memory.h"
@@ -119,15 +117,6 @@ static void append_pending(struct rondo_uring *uring, struct rondo_op *op)
     rondo_ready_list_append(&uring->pending, &op->ready);
 }
 
-ptrdiff_t rondo_uring_receive_into(const struct rondo_op *op)
-{
-    ssize_t n;
-    do
-        n = recv(op->socket, op->memory, op->length, MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? rondo_error_from_system(errno) : n;
-}
-
 int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
 {
     struct rondo_uring *uring = rondo_uring_of(driver);
@@ -137,8 +126,6 @@ int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
     int rc = rondo_op_kind_is_watch(op->kind) ? rondo_pollable_check(op->socket) : 0;
     if (rc < 0)
         return rc;
-    if (op->kind == RONDO_OP_RECV_INTO && (op->result = rondo_uring_receive_into(op)) != RONDO_EAGAIN)
-        return 1;
     if ((size_t) op->socket >= uring->row_count && grow_rows(uring, op->socket) < 0)
         return rondo_fail(RONDO_ENOMEM, NULL);
     struct rondo_uring_slot *slot = take_slot(uring);
@@ -305,7 +292,6 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
                               (socklen_t) op->address->length);
         break;
     case RONDO_OP_WATCH_READ:
-    case RONDO_OP_RECV_INTO:
     case RONDO_OP_HANGUP:
     case RONDO_OP_RECV_DATAGRAMS:
         io_uring_prep_poll_add(entry, op->socket, POLLIN);
@@ -317,9 +303,6 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
     case RONDO_OP_READ:
     case RONDO_OP_WRITE:
         rondo_uring_fill_pipe(uring, op, entry);
-        break;
-    case RONDO_OP_ACCEPT_ONE:
-        io_uring_prep_accept(entry, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         break;
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a driver does with descriptors that are the program's: watches, receives into its memory, single accepts.
+/* What a driver does with descriptors that are the program's: watches.
  *
  * Each driver that can run here gets every case. A case has a driver of its own and turns it by pass(): one wait, then the batch
  * that stands in the queue. The program's freedom is what is tried: to close a descriptor as soon as nothing of its own is on
@@ -8,7 +8,6 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -350,130 +349,6 @@ START_TEST(test_refused)
 }
 END_TEST
 
-/* --- receives and accepts ------------------------------------------------------------------------------ */
-
-START_TEST(test_receive_into)
-{
-    struct probe probe;
-    char memory[8] = "";
-    int pair[2];
-    start();
-    make_pair(pair);
-    probe_of(&probe, RONDO_OP_RECV_INTO, pair[0]);
-    probe.op.memory = memory;
-    probe.op.length = sizeof memory;
-    say(pair[1]);
-    ck_assert_int_eq(ops->submit(driver, &probe.op), 1); /* at once */
-    ck_assert_int_eq(probe.op.result, 1);
-    ck_assert_uint_eq(probe.completions, 0);
-    submit(&probe);
-    pass(0);
-    ck_assert_uint_eq(probe.completions, 0);
-    ck_assert_int_eq(send(pair[1], "word", 4, 0), 4);
-    pass(RONDO_S(5));
-    ck_assert_uint_eq(probe.ends, 1);
-    ck_assert_int_eq(probe.last, 4);
-    ck_assert_mem_eq(memory, "word", 4);
-    submit(&probe);
-    close(pair[1]);
-    pass(RONDO_S(5));
-    ck_assert_int_eq(probe.last, 0);
-    close(pair[0]);
-    finish();
-}
-END_TEST
-
-/* SOCK-09: a cancelled one takes nothing, and the next one on the same socket gets all, in the same pass. */
-START_TEST(test_a_cancelled_receive_takes_nothing)
-{
-    struct probe probes[2];
-    char memory[2][8] = { "", "" };
-    int pair[2];
-    start();
-    make_pair(pair);
-    for (int i = 0; i < 2; i++) {
-        probe_of(&probes[i], RONDO_OP_RECV_INTO, pair[0]);
-        probes[i].op.memory = memory[i];
-        probes[i].op.length = sizeof memory[i];
-    }
-    submit(&probes[0]);
-    pass(0);
-    ops->cancel(driver, &probes[0].op);
-    submit(&probes[1]);
-    ck_assert_int_eq(send(pair[1], "word", 4, 0), 4);
-    while (!probes[0].ends || !probes[1].ends)
-        pass(RONDO_S(5));
-    ck_assert_int_eq(probes[0].last, RONDO_ECANCELLED);
-    ck_assert_int_eq(probes[1].last, 4);
-    ck_assert_mem_eq(memory[1], "word", 4);
-    close_pair(pair);
-    finish();
-}
-END_TEST
-
-/* SOCK-07: a proactor takes a socket that blocks. */
-START_TEST(test_a_blocking_socket)
-{
-    struct probe probe;
-    char memory[8];
-    int pair[2];
-    if (!ops->is_proactor)
-        return;
-    start();
-    make_pair(pair);
-    ck_assert_int_eq(fcntl(pair[0], F_SETFL, 0), 0);
-    probe_of(&probe, RONDO_OP_RECV_INTO, pair[0]);
-    probe.op.memory = memory;
-    probe.op.length = sizeof memory;
-    submit(&probe);
-    pass(0);
-    say(pair[1]);
-    pass(RONDO_S(5));
-    ck_assert_int_eq(probe.last, 1);
-    close_pair(pair);
-    finish();
-}
-END_TEST
-
-START_TEST(test_accept_one)
-{
-    struct probe probe;
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    socklen_t length = sizeof address;
-    start();
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(listener, (struct sockaddr *) &address, sizeof address), 0);
-    ck_assert_int_eq(listen(listener, 8), 0);
-    ck_assert_int_eq(getsockname(listener, (struct sockaddr *) &address, &length), 0);
-    submit(probe_of(&probe, RONDO_OP_ACCEPT_ONE, listener));
-    pass(0);
-    int clients[2];
-    for (int i = 0; i < 2; i++) {
-        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        ck_assert_int_eq(connect(clients[i], (struct sockaddr *) &address, sizeof address), 0);
-    }
-    while (!probe.ends)
-        pass(RONDO_S(5));
-    ck_assert_int_ge(probe.last, 0);
-    ck_assert_int_ne(fcntl((int) probe.last, F_GETFL) & O_NONBLOCK, 0);
-    int second = accept(listener, NULL, NULL); /* the other one is still there */
-    ck_assert_int_ge(second, 0);
-    close((int) probe.last);
-    close(second);
-    close(clients[0]);
-    close(clients[1]);
-    probe.ends = 0;
-    submit(&probe);
-    pass(0);
-    ops->cancel(driver, &probe.op);
-    while (!probe.ends)
-        pass(RONDO_S(5));
-    ck_assert_int_eq(probe.last, RONDO_ECANCELLED);
-    close(listener);
-    finish();
-}
-END_TEST
-
 /* --- the suite ------------------------------------------------------------------------------------------ */
 
 static void add_cases(Suite *suite)
@@ -486,11 +361,6 @@ static void add_cases(Suite *suite)
     tcase_add_test(watches, test_number_used_again);
     tcase_add_test(watches, test_a_copy_does_not_haunt);
     tcase_add_test(watches, test_refused);
-    TCase *sockets = support_case(suite, "sockets");
-    tcase_add_test(sockets, test_receive_into);
-    tcase_add_test(sockets, test_a_cancelled_receive_takes_nothing);
-    tcase_add_test(sockets, test_a_blocking_socket);
-    tcase_add_test(sockets, test_accept_one);
 }
 
 int main(void)
