@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Holding SIGPIPE back; see sigpipe.h.
  *
- * The happy path is two system calls, for blocking the signal and unblocking it. A call that found the other end gone, at once or behind a part that it took, has made it
- * pending for this thread, unless the system drops signals that are ignored: then it is taken by sigwait, which does not
- * wait. A program that blocks it itself may have one pending: that one stays. */
+ * The happy path is two system calls, for blocking the signal and unblocking it. A call that found the other end gone, at
+ * once or behind a part that it took, has made it pending for this thread, unless the system drops signals that are
+ * ignored: then it is taken by sigwait, which does not wait. A program that blocks it itself may have one pending: that one stays. */
 #define _GNU_SOURCE
 #include "sigpipe.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 static bool is_pending(void)
 {

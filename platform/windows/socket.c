@@ -256,7 +256,8 @@ ptrdiff_t rondo_socket_recvfrom(rondo_socket sock, void *buffer, size_t length, 
 
 ptrdiff_t rondo_socket_sendto(rondo_socket sock, const void *data, size_t length, const rondo_address *to)
 {
-    const struct sockaddr *target = to ? rondo_address_sockaddr(to) : NULL;
-    int count = sendto(sock, data, rondo_socket_cut(length), 0, target, to ? (int) to->length : 0);
+    if (!to)
+        return rondo_socket_send(sock, data, length);
+    int count = sendto(sock, data, rondo_socket_cut(length), 0, rondo_address_sockaddr(to), (int) to->length);
     return count >= 0 ? count : rondo_socket_failure();
 }
