@@ -141,8 +141,12 @@ static ssize_t send_file(int sock, int file, off_t offset, size_t length)
 /* What says that these two cannot be had, rather than that the connection has failed. */
 static bool is_refusal(int number)
 {
-    return number == EINVAL || number == ENOSYS || number == EOPNOTSUPP || number == ENOTSUP ||
-           number == ENOTSOCK || number == EOVERFLOW || number == ESPIPE;
+#if EOPNOTSUPP != ENOTSUP
+    if (number == ENOTSUP)
+        return true;
+#endif
+    return number == EINVAL || number == ENOSYS || number == EOPNOTSUPP || number == ENOTSOCK ||
+           number == EOVERFLOW || number == ESPIPE;
 }
 
 ptrdiff_t rondo_file_send(rondo_socket sock, rondo_file file, int64_t offset, size_t length)

@@ -66,7 +66,7 @@ int rondo_unix_file_identify(const rondo_address *address, struct rondo_unix_fil
 
 int rondo_unix_file_remove(const rondo_address *address, const struct rondo_unix_file *file)
 {
-    struct rondo_unix_file now;
+    struct rondo_unix_file now = { 0, 0 };
     int rc = rondo_unix_file_identify(address, &now);
     if (rc < 0)
         return rc == RONDO_ENOENT ? 0 : rc;

@@ -3,6 +3,7 @@
  * behind it, begin on a multiple of four entries: one cache line. */
 #include "heap.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "error.h"
@@ -155,6 +156,7 @@ void *rondo_heap_leave_block(struct rondo_heap *heap, const rondo_allocator *all
     struct rondo_heap next = { .capacity = heap->count };
     if (grow(&next, allocator) < 0)
         return NULL;
+    assert(next.entries);
     memcpy(&next.entries[RONDO_HEAP_ROOT], &heap->entries[RONDO_HEAP_ROOT],
            heap->count * sizeof(*heap->entries));
     void *block = heap->block;

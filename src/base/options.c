@@ -13,7 +13,7 @@ int rondo_options_read(void *options, size_t size, const void *given, size_t lea
     size_t given_size = 0;
     if (given)
         memcpy(&given_size, given, sizeof given_size);
-    if (given_size < least || given_size > LARGEST)
+    if (!given || given_size < least || given_size > LARGEST)
         return rondo_fail(RONDO_EINVAL, "no options given, or their size is not set; start from %s", start);
     memcpy(options, given, given_size < size ? given_size : size);
     return 0;

@@ -268,7 +268,7 @@ static int check_transport(const rondo_transport *transport)
 rondo_future *rondo_sendfile(rondo_transport *transport, rondo_file file, int64_t offset, int64_t count,
                              bool fallback, int64_t *ret_sent)
 {
-    bool is_native;
+    bool is_native = false;
     if (check_transport(transport) < 0 || rondo_sendfile_check(file, offset, count, fallback, &is_native) < 0)
         return NULL;
     struct rondo_stream *stream = rondo_stream_of(transport);

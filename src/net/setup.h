@@ -26,7 +26,7 @@ int rondo_setup_check_connected(rondo_socket sock);
 void *rondo_setup_new(rondo_loop *loop, rondo_protocol_factory *factory, void *context, size_t size);
 
 /* Close the socket that it has, and release it: a destructor, or the end of one. */
-void rondo_setup_drop(void *setup);
+void rondo_setup_drop(void *request);
 
 /* Begin the coroutine @run with the request, which @drop ends, and with @sock (may be RONDO_INVALID_SOCKET), made non-blocking.
  * NULL with an error: the request was dropped, and @sock is still the caller's. */

@@ -45,7 +45,7 @@ int rondo_sock_check(rondo_loop *loop, rondo_socket sock, bool *ret_is_blocking)
 struct rondo_sock_call *rondo_sock_call_new(rondo_loop *loop, rondo_socket sock,
                                             const struct rondo_sock_kind *kind)
 {
-    bool is_blocking;
+    bool is_blocking = false;
     if (rondo_sock_check(loop, sock, &is_blocking) < 0)
         return NULL;
     struct rondo_sock_call *call =

@@ -102,7 +102,7 @@ void rondo_pipe_ended(struct rondo_stream *stream, int end);
 
 /* --- sendfile.c */
 /* What was written before the file has gone; the stream is at its end, with @error. */
-void rondo_sending_flushed(struct rondo_sending *sending);
-void rondo_sending_lost(struct rondo_sending *sending, int error);
+void rondo_sending_flushed(struct rondo_sending *self);
+void rondo_sending_lost(struct rondo_sending *self, int error);
 
 #endif

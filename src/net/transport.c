@@ -105,7 +105,7 @@ int rondo_transport_report(rondo_transport *transport, const char *message, int 
 
 int rondo_transport_callback_failed(rondo_transport *transport, const char *message)
 {
-    const char *error_message;
+    const char *error_message = NULL;
     int code = rondo_loop_take_raised(transport->loop, &error_message);
     return rondo_transport_report(transport, message, code, error_message);
 }
@@ -119,7 +119,7 @@ static void call_flow(rondo_transport *transport, void (*callback)(rondo_protoco
     if (!callback)
         return;
     struct rondo_nested nested;
-    const char *error_message;
+    const char *error_message = NULL;
     rondo_nested_enter(transport->loop, &nested);
     callback(transport->protocol);
     int code = rondo_nested_leave(transport->loop, &nested, &error_message);

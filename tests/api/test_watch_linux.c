@@ -41,12 +41,12 @@ static void count_call(void *context)
     ++*(int *) context;
 }
 
-static int number;
+static int number, calls;
 
 /* It is told of nothing, then made ready, then told of it. */
 static void readable_after(int descriptor, void (*make_ready)(int descriptor))
 {
-    int calls = 0;
+    calls = 0;
     number = descriptor;
     ck_assert_msg(rondo_loop_add_reader(loop, descriptor, count_call, &calls) == 0, "%s",
                   rondo_last_error_message());
@@ -70,7 +70,7 @@ START_TEST(test_eventfd)
 {
     begin();
     int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int calls = 0;
+    calls = 0;
     ck_assert_int_eq(rondo_loop_add_writer(loop, descriptor, count_call, &calls), 0);
     run_until(loop, calls == 2);
     ck_assert_int_eq(rondo_loop_remove_writer(loop, descriptor), 1);
@@ -195,7 +195,8 @@ static void destroyed(void *context)
 START_TEST(test_null_device)
 {
     begin();
-    int descriptor = open("/dev/null", O_RDWR | O_CLOEXEC), calls = 0;
+    int descriptor = open("/dev/null", O_RDWR | O_CLOEXEC);
+    calls = 0;
     rondo_call call = { sizeof call, count_call, &calls, destroyed, "null", 0 };
     int rc = rondo_loop_add_reader_call(loop, descriptor, &call);
     if (rc == 0)
@@ -224,7 +225,7 @@ START_TEST(test_epoll_is_told_once)
     begin();
     enum { COUNT = 1000 };
     rondo_socket pair[2];
-    int calls = 0;
+    calls = 0;
     peer_pair(pair);
     support_run_passes(loop, 1);
     told = 0;
