@@ -24,7 +24,7 @@
 #include "host.h"
 #include "pattern.h"
 
-enum { EVENTS = 256, GROW_STEP = 256 };
+enum { EVENTS = 256, GROW_STEP = 32 }; /* few at a time: a crowd would need memory of its own */
 
 static const int64_t patience = INT64_C(5000000000);
 

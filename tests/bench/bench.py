@@ -32,11 +32,17 @@ def check(condition, what):
         raise Failed(what)
 
 
+def errors_in(output):
+    """What the series of a JSON say went wrong."""
+    return re.findall(r'"name": "[^"]*", "error": "[^"]*"', output)
+
+
 def run(program, *arguments, code=0):
     """Run it to its end; its output and its errors."""
     done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=PATIENCE * 4,
                           stdin=subprocess.DEVNULL)
-    check(done.returncode == code, f'{arguments}: exit code {done.returncode}, expected {code}: {done.stderr}')
+    check(done.returncode == code,
+          f'{arguments}: exit code {done.returncode}, expected {code}: {done.stderr}{errors_in(done.stdout)}')
     return done.stdout, done.stderr
 
 
@@ -117,7 +123,8 @@ def other_kinds(program):
 
 
 def memory(program):
-    output, _ = run(program, '--only', 'idle', '--connections', '2000', *SHORT)
+    """So many that what the tables and pools of a server give back and take again does not hide them."""
+    output, _ = run(program, '--only', 'idle', '--connections', '8000', *SHORT)
     check_json(output, ('bytes_per_connection',))
 
 
