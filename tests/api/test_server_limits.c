@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -243,17 +242,9 @@ START_TEST(test_failing_listener)
 }
 END_TEST
 
-/* valgrind keeps the limit itself: it lets the kernel accept, closes what is too much and says EMFILE, so that
- * the connection is gone and not waiting. */
-static bool is_under_valgrind(void)
-{
-    const char *preload = getenv("LD_PRELOAD");
-    return preload && strstr(preload, "vgpreload");
-}
-
 static void add_cases(Suite *suite)
 {
-    if (is_under_valgrind()) {
+    if (support_has_own_limits()) {
         fprintf(stderr, "SKIP descriptors: valgrind has limits of its own\n");
         tcase_add_test(support_case(suite, "listener"), test_failing_listener);
         return;

@@ -136,3 +136,9 @@ void support_deadline(unsigned seconds)
     sigaction(SIGALRM, &action, NULL);
     alarm(seconds);
 }
+
+bool support_has_own_limits(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+    return preload && strstr(preload, "vgpreload");
+}

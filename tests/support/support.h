@@ -145,6 +145,10 @@ void support_gate_free(support_gate *gate);
 
 /* The system's monotonic clock. */
 rondo_ns support_now(void);
+
+/* Whether valgrind keeps the limit of descriptors itself: it lets the kernel make one too many, closes it and says EMFILE, so
+ * that what it stood for is gone and not waiting. */
+bool support_has_own_limits(void);
 /* Keep the thread busy or asleep for @span: for slow callbacks, never to wait for something. */
 void support_pause(rondo_ns span);
 /* CPU time that the process has used. */

@@ -316,8 +316,9 @@ START_TEST(datagrams_keep_boundaries)
     ck_assert(rondo_address_equal(&sender, &addresses[0]));
     ck_assert_int_eq((int) receive_datagram(socks[1], bytes, sizeof bytes, NULL), 0);
     ck_assert_int_eq((int) receive_datagram(socks[1], bytes, 4, &sender), 4); /* the rest is lost */
-    ptrdiff_t n = rondo_socket_sendto(socks[0], "x", 1, NULL); /* to whom? Windows says it in another way */
-    ck_assert(n == RONDO_EDESTADDRREQ || n == RONDO_ENOTCONN);
+    ptrdiff_t n =
+        rondo_socket_sendto(socks[0], "x", 1, NULL); /* to whom? Unix, Windows, wine: each in its words */
+    ck_assert(n == RONDO_EDESTADDRREQ || n == RONDO_ENOTCONN || n == RONDO_EOSINVAL);
     ck_assert_int_eq(rondo_socket_connect(socks[0], &addresses[1]), 0);
     ck_assert_int_eq((int) rondo_socket_sendto(socks[0], "x", 1, NULL), 1);
     ck_assert_int_eq((int) receive_datagram(socks[1], bytes, sizeof bytes, &sender), 1);
