@@ -206,8 +206,10 @@ def refusals(program):
            ('--only', ''), ('--servers', 'rondo-epoll,nobody'), ('--servers', ''), ('--connections', '0'),
            ('--connections', '1,'), ('--connections', '1;2'), ('--sizes', '1m'), ('--pipeline', '1025'),
            ('--loops', '0'), ('--loops', '257'), ('--port', '65536'), ('--protocol', 'gopher'),
-           ('--protocol', 'http'), ('--serve', 'nobody'), ('--serve', 'libuv-write', '--protocol', 'http'),
-           ('--spin', '-1'), ('--receive-buffer', '0'), ('--json', ''), ('--work', 'much')]
+           ('--protocol', 'http'), ('--serve', 'nobody'), ('--spin', '-1'),
+           ('--receive-buffer', '0'), ('--json', ''), ('--work', 'much')]
+    if 'libuv-write' in server_names(program):
+        bad.append(('--serve', 'libuv-write', '--protocol', 'http'))
     for arguments in bad:
         output, errors = run(program, *arguments, code=2)
         check(output == '', f'{arguments}: it says {output!r}')
