@@ -85,6 +85,7 @@ struct rondo_uring_buffers {
     size_t memory_size;
     unsigned char *scratch; /* for receives that are made by calls */
     size_t scratch_size;
+    size_t chunk_size; /* what is delivered at a time, at most */
     size_t stride;
     unsigned size;
     unsigned count; /* a power of two */

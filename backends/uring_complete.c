@@ -14,7 +14,8 @@
  * A stream in bulk transfer does better with one large buffer that stays in the caches than with a ring of them that
  * does not. When several receives in a row have brought more than half a buffer, the kernel is only asked when there
  * is something (a poll), and the receive is made by a system call when the node runs. What the repeating receive had
- * taken before goes first, as it does with a pause: the poll is armed when its last completion has run.
+ * taken before goes first, as it does with a pause: the poll is armed when its last completion has run. One call takes
+ * several chunks, which are delivered one after the other: fewer and larger receives are what makes bulk cheap.
  *
  * Invariants: nodes are as many as completions fit in the queue; when they run out, the rest waits
  * there for the next pass. An op is not touched after its last completion, and a node is free before
@@ -29,7 +30,9 @@
 #include "../platform/socket.h"
 #include "../src/base/container.h"
 
-enum { STREAK = 4 }; /* receives of the other size before a stream changes its way */
+enum {
+    STREAK = 4
+}; /* receives of the other size before a stream changes its way; a full buffer says it alone */
 
 /* --- buffers ---------------------------------------------------------------------------------------- */
 
@@ -75,7 +78,8 @@ static void note_size(struct rondo_uring *uring, struct rondo_uring_slot *slot, 
     size_t half = uring->buffers.size / 2;
     bool is_against = slot->is_bulk ? length < half / 2 : length >= half;
     slot->streak = is_against ? slot->streak + 1 : 0;
-    if (slot->streak < STREAK)
+    bool is_full = !slot->is_bulk && length >= uring->buffers.size; /* and there is more */
+    if (slot->streak < STREAK && !is_full)
         return;
     slot->streak = 0;
     slot->is_bulk = !slot->is_bulk;
@@ -89,6 +93,15 @@ void rondo_uring_deliver(struct rondo_op *op, const void *data, ptrdiff_t length
     op->result = length;
     op->more = true;
     op->complete(op);
+}
+
+/* The op is to be armed again by the next wait: whatever the owner does in between, it stays where it is. */
+static void deliver_chunks(struct rondo_uring *uring, struct rondo_op *op, const unsigned char *data,
+                           size_t length)
+{
+    size_t chunk = uring->buffers.chunk_size;
+    for (size_t at = 0; at < length && op->state == RONDO_OP_ACTIVE; at += chunk)
+        rondo_uring_deliver(op, data + at, (ptrdiff_t) (length - at < chunk ? length - at : chunk));
 }
 
 /* Receive into the scratch buffer: the ring had none, or the stream is in bulk. */
@@ -105,7 +118,7 @@ static void receive_by_call(struct rondo_uring *uring, struct rondo_op *op)
     } else if (length > 0) {
         note_size(uring, &uring->slots[op->slot], (size_t) length);
         rondo_uring_rearm(uring, op);
-        rondo_uring_deliver(op, buffers->scratch, length);
+        deliver_chunks(uring, op, buffers->scratch, (size_t) length);
     } else if (errno == EAGAIN || errno == EINTR) {
         rondo_uring_rearm(uring, op);
     } else {

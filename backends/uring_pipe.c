@@ -67,7 +67,7 @@ static bool needs_worker(struct rondo_uring *uring, struct rondo_op *op, ptrdiff
 static void read_by_call(struct rondo_uring *uring, struct rondo_op *op)
 {
     void *scratch = uring->buffers.scratch;
-    size_t size = uring->buffers.scratch_size;
+    size_t size = uring->buffers.chunk_size;
     ptrdiff_t n = op->blocking ? rondo_file_read_now(op->socket, scratch, size)
                                : rondo_file_read(op->socket, scratch, size);
     if (needs_worker(uring, op, n))

@@ -40,6 +40,8 @@ enum {
     COMPLETIONS_PER_ENTRY = 8,
     BUFFER_SIZE = 65536, /* of those in the ring, at most: what asyncio's proactor receives at a time */
     DEFAULT_RECEIVE_SIZE = 65536, /* a chunk of asyncio's proactor (TRN-17) */
+    BUFFERS_PER_CALL =
+        4, /* what a receive by a call takes: as much as a selector's; less is dearer, more is not cheaper */
     DEFAULT_BUFFERS = 64,
     MOST_BUFFERS = 32768,
     LEAST_RECEIVE_SIZE = 64,
@@ -187,9 +189,11 @@ static void size_buffers(struct rondo_uring_buffers *buffers, const struct rondo
         size = LEAST_RECEIVE_SIZE;
     if (size > MOST_RECEIVE_SIZE)
         size = MOST_RECEIVE_SIZE;
-    buffers->scratch_size = size / CACHE_LINE * CACHE_LINE;
+    buffers->chunk_size = size / CACHE_LINE * CACHE_LINE;
     buffers->size =
-        buffers->scratch_size < BUFFER_SIZE ? (unsigned) buffers->scratch_size : (unsigned) BUFFER_SIZE;
+        buffers->chunk_size < BUFFER_SIZE ? (unsigned) buffers->chunk_size : (unsigned) BUFFER_SIZE;
+    size_t several = (size_t) buffers->size * BUFFERS_PER_CALL;
+    buffers->scratch_size = buffers->chunk_size > several ? buffers->chunk_size : several;
     buffers->count =
         round_to_power(config->receive_buffers ? config->receive_buffers : DEFAULT_BUFFERS, MOST_BUFFERS);
     /* A line apart, so that the beginnings of the buffers do not all fall into the same set of the caches. */

@@ -26,8 +26,8 @@ typedef struct rondo_loop_options {
     void *clock_context;
     size_t task_stack_size; /**< bytes for each task's stack; 0: 64 KiB */
     /** Largest chunk of data_received, in bytes; 0: as in asyncio, 256 KiB on a selector and 64 KiB on a proactor. One buffer
-     *  of this size for each loop, of which only what is used takes memory. Less makes bulk transfer dearer: on io_uring
-     *  64 connections with 16 KiB x 16 in flight cost a quarter more with 64 KiB than with 256. */
+     *  of this size for each loop, of which only what is used takes memory. On io_uring up to four of them, of at most
+     *  64 KiB each, are received by one call and follow one another in a pass. Less makes bulk transfer dearer. */
     size_t receive_buffer_size;
     /** io_uring: buffers that the kernel fills, of the size above but at most 64 KiB each, and as much of each takes
      *  memory as was ever filled; rounded up to a power of two; 0: 64. As many connections as are ready in one pass

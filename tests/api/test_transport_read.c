@@ -99,6 +99,74 @@ START_TEST(test_pause_in_data)
 }
 END_TEST
 
+static size_t send_pattern(rondo_socket peer, size_t sent, size_t most)
+{
+    static unsigned char data[1 << 18];
+    pattern_fill(data, sizeof data, sent);
+    return peer_send_now(peer, data, most < sizeof data ? most : sizeof data);
+}
+
+START_TEST(test_pause_in_bulk)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { .checked = true };
+    rondo_socket peer = net_open_tcp(loop, &conn);
+    size_t sent = 0;
+    while (conn.received < 4u << 20) {
+        sent += send_pattern(peer, sent, 1 << 18);
+        support_run_passes(loop, 1);
+    }
+    /* TRN-15, TRN-17: nor is there more than one, of the family's size, where much comes at a time */
+    conn.on_data = pause_on_data;
+    while (conn.received < 8u << 20) {
+        size_t before = conn.chunks;
+        sent += send_pattern(peer, sent, 1 << 18);
+        rondo_transport_resume_reading(conn.transport);
+        run_until(loop, !rondo_transport_is_reading(conn.transport));
+        support_run_passes(loop, 2);
+        ck_assert_uint_eq(conn.chunks, before + 1);
+    }
+    conn.on_data = NULL;
+    rondo_transport_resume_reading(conn.transport);
+    run_until(loop, conn.received == sent);
+    ck_assert_uint_le(conn.largest_chunk, support_backend_is_proactor() ? 64u << 10 : 256u << 10);
+    ck_assert(!conn.corrupt);
+    peer_close(peer);
+    net_done(loop, &conn);
+    support_loop_end(loop);
+}
+END_TEST
+
+static void close_on_data(net_conn *conn, const void *data, size_t length)
+{
+    (void) data;
+    (void) length;
+    rondo_transport_close(conn->transport);
+}
+
+START_TEST(test_close_in_bulk)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { 0 };
+    rondo_socket peer = net_open_tcp(loop, &conn);
+    size_t sent = 0;
+    while (conn.received < 4u << 20) {
+        sent += send_pattern(peer, sent, 1 << 18);
+        support_run_passes(loop, 1);
+    }
+    run_until(loop, conn.received == sent);
+    conn.on_data = close_on_data;
+    conn.chunks = 0;
+    send_pattern(peer, sent, 1 << 18);
+    run_until(loop, conn.losts == 1);
+    /* TRN-02: nothing more is received */
+    ck_assert_uint_eq(conn.chunks, 1);
+    peer_close(peer);
+    net_done(loop, &conn);
+    support_loop_end(loop);
+}
+END_TEST
+
 START_TEST(test_pause_toggled)
 {
     rondo_loop *loop = support_loop();
@@ -524,6 +592,8 @@ static void add_cases(Suite *suite)
     tcase_add_test(pause, test_pause);
     tcase_add_test(pause, test_pause_in_made);
     tcase_add_test(pause, test_pause_in_data);
+    tcase_add_test(pause, test_pause_in_bulk);
+    tcase_add_test(pause, test_close_in_bulk);
     tcase_add_test(pause, test_pause_toggled);
     tcase_add_test(pause, test_pause_is_a_dam);
     tcase_add_test(pause, test_close_while_paused);

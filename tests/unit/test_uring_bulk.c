@@ -28,10 +28,10 @@ static void send_as_much_as_goes(size_t most)
     }
 }
 
-static void begin(bool is_tcp)
+static void begin_with(bool is_tcp, size_t chunk)
 {
     int pair[2];
-    start_with(4 * RING_BUFFER, 0, 0);
+    start_with(chunk, 0, 0);
     if (is_tcp)
         make_tcp_pair(pair);
     else
@@ -42,6 +42,11 @@ static void begin(bool is_tcp)
     sent = 0;
     in = receive(near_end);
     in->data = malloc(in->length = LENGTH);
+}
+
+static void begin(bool is_tcp)
+{
+    begin_with(is_tcp, 4 * RING_BUFFER);
 }
 
 static void go_over_to_bulk(void)
@@ -193,6 +198,38 @@ START_TEST(test_close_in_bulk)
 }
 END_TEST
 
+/* What one call has received is delivered in chunks; what an owner cancels in the middle of them ends there. */
+START_TEST(test_chunks_of_a_call)
+{
+    begin_with(_i, 0);
+    while (sent < LENGTH / 2) {
+        send_as_much_as_goes(1u << 20);
+        pass(0);
+    }
+    UNTIL(in->received == sent);
+    ck_assert_uint_eq(in->largest, RING_BUFFER);
+    in->completions = 0;
+    for (size_t before = in->received; in->completions < 2; before = in->received) { /* two in one pass */
+        ck_assert_uint_lt(sent, LENGTH);
+        UNTIL(in->received == sent);
+        in->completions = 0;
+        send_as_much_as_goes(2 * RING_BUFFER);
+        pass(0);
+        ck_assert_uint_le(in->received - before, 4 * RING_BUFFER);
+    }
+    UNTIL(in->received == sent);
+    ck_assert_uint_eq(in->largest, RING_BUFFER);
+
+    in->cancel_inside = true;
+    in->completions = 0;
+    send_as_much_as_goes(2 * RING_BUFFER);
+    UNTIL(in->ends == 1);
+    ck_assert_int_eq(in->last, RONDO_ECANCELLED);
+    ck_assert_uint_eq(in->completions, 2);
+    end();
+}
+END_TEST
+
 void add_bulk_cases(Suite *suite)
 {
     TCase *group = tcase_create("bulk");
@@ -203,5 +240,6 @@ void add_bulk_cases(Suite *suite)
     tcase_add_loop_test(group, test_end_in_bulk, 0, 2);
     tcase_add_test(group, test_reset_in_bulk);
     tcase_add_loop_test(group, test_close_in_bulk, 0, 2);
+    tcase_add_loop_test(group, test_chunks_of_a_call, 0, 2);
     suite_add_tcase(suite, group);
 }
