@@ -20,8 +20,10 @@
 /* A function that is seldom called: it stays out of its callers, which are the shorter for it. */
 #if defined(__GNUC__)
 #define rondo_cold __attribute__((cold, noinline))
+#define rondo_inlined __attribute__((always_inline)) static inline
 #else
 #define rondo_cold
+#define rondo_inlined static inline
 #endif
 
 #endif

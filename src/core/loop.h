@@ -156,7 +156,6 @@ int rondo_timer_move(rondo_loop *loop, struct rondo_slot *slot, rondo_ns when); 
 void rondo_slot_run(struct rondo_ready *node, struct rondo_core *core);         /* calls.c */
 void rondo_run_batch(rondo_loop *loop);                                         /* pass.c */
 bool rondo_loop_is_idle(struct rondo_core *core);                               /* pass.c: core->is_idle */
-int rondo_loop_pass(rondo_loop *loop); /* pass.c: one turn; the code of an interrupt or of the backend */
 
 /* --- what the rooms above do when a loop closes; called by rondo_loop_close and rondo_loop_free */
 void rondo_tasks_close(rondo_loop *loop);     /* src/async: report and destroy pending tasks */

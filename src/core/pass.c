@@ -112,7 +112,9 @@ bool rondo_loop_is_idle(struct rondo_core *core)
     return !loop->timers.count || rondo_timers_deadline(rondo_loop_of(core)) > rondo_loop_time(loop);
 }
 
-void rondo_run_batch(rondo_loop *loop)
+/* Inline, as is the pass: each return that lies between a switch to a task and the next one is one that the processor
+ * predicts wrongly. */
+rondo_inlined void run_batch(rondo_loop *loop)
 {
     rondo_ready_list_splice(&loop->batch, &loop->core.queue);
     bool is_debug = loop->debug;
@@ -136,7 +138,13 @@ void rondo_run_batch(rondo_loop *loop)
         keep_rest(loop);
 }
 
-int rondo_loop_pass(rondo_loop *loop)
+void rondo_run_batch(rondo_loop *loop)
+{
+    run_batch(loop);
+}
+
+/* One turn: the code of an interrupt or of the backend. */
+rondo_inlined int run_pass(rondo_loop *loop)
 {
     struct rondo_driver *driver = loop->core.driver;
     struct rondo_ready_list completed;
@@ -158,7 +166,7 @@ int rondo_loop_pass(rondo_loop *loop)
         return rc;
     if (is_interrupted(loop))
         rondo_loop_take_interrupt(loop);
-    rondo_run_batch(loop);
+    run_batch(loop);
     return loop->interrupt;
 }
 
@@ -195,7 +203,7 @@ int rondo_loop_run_forever(rondo_loop *loop)
     if (rc < 0)
         return rc;
     do
-        rc = rondo_loop_pass(loop);
+        rc = run_pass(loop);
     while (rc == 0 && !loop->stopping);
     leave_run(loop);
     return rc;
