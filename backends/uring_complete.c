@@ -25,6 +25,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "../platform/socket.h"
@@ -196,9 +197,32 @@ static void run_accept(struct rondo_uring *uring, struct rondo_uring_slot *slot,
     }
 }
 
-/* The kernel has ended a poll with an event or an error: a watch tells of it, and is armed again. */
-static void run_watch(struct rondo_uring *uring, struct rondo_op *op, int result)
+/* io_uring asks for POLLRDHUP in every poll, so one for room would end at once, again and again, where the peer has ended its
+ * sending half and does not read. Such a poll is armed as a repeating one, which says that once. When it says more, it is taken
+ * back, and a plain one tells what holds by then. True: that was it, and there is nothing to tell. */
+static bool is_about_half_close(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result,
+                                uint32_t flags)
 {
+    bool was_repeating = slot->is_repeating;
+    bool is_half_close = result == POLLRDHUP;
+    if (flags & IORING_CQE_F_MORE) {
+        if (!is_half_close)
+            rondo_uring_want_cancel(uring, slot);
+        return true;
+    }
+    slot->is_repeating = is_half_close;
+    if (slot->op->state != RONDO_OP_ACTIVE || !(is_half_close || (was_repeating && result == -ECANCELED)))
+        return false;
+    rondo_uring_rearm(uring, slot->op);
+    return true;
+}
+
+/* The kernel has ended a poll with an event or an error: a watch tells of it, and is armed again. */
+static void run_watch(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result, uint32_t flags)
+{
+    struct rondo_op *op = slot->op;
+    if (op->kind == RONDO_OP_WATCH_WRITE && is_about_half_close(uring, slot, result, flags))
+        return;
     if (result < 0 && result != -ECANCELED && result != -EINTR) {
         rondo_uring_finish(uring, op, code_of(op, result));
         return;
@@ -231,8 +255,11 @@ static void run_readable(struct rondo_uring *uring, struct rondo_op *op, int res
         rondo_uring_run_datagrams(uring, op);
 }
 
-static void run_writable(struct rondo_uring *uring, struct rondo_op *op, int result)
+static void run_writable(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result, uint32_t flags)
 {
+    struct rondo_op *op = slot->op;
+    if (is_about_half_close(uring, slot, result, flags))
+        return;
     if (result == -EINTR && op->state == RONDO_OP_ACTIVE)
         rondo_uring_rearm(uring, op);
     else
@@ -250,7 +277,8 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
     ready->next = uring->free_node;
     uring->free_node = ready;
     if (slot->op == &uring->nobody) {
-        rondo_uring_release_slot(uring, slot);
+        if (!(flags & IORING_CQE_F_MORE))
+            rondo_uring_release_slot(uring, slot);
         return;
     }
 
@@ -268,7 +296,7 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
         break;
     case RONDO_OP_WATCH_READ:
     case RONDO_OP_WATCH_WRITE:
-        run_watch(uring, slot->op, result);
+        run_watch(uring, slot, result, flags);
         break;
     case RONDO_OP_READ:
         rondo_uring_run_read(uring, slot, result, flags);
@@ -283,7 +311,7 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
         run_readable(uring, slot->op, result);
         break;
     case RONDO_OP_WRITABLE:
-        run_writable(uring, slot->op, result);
+        run_writable(uring, slot, result, flags);
         break;
     }
 }

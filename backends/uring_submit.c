@@ -137,6 +137,7 @@ int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
     slot->cancel_wanted = false;
     slot->cancel_sent = false;
     slot->is_bulk = false;
+    slot->is_repeating = false;
     slot->by_worker = false;
     slot->streak = 0;
     op->state = RONDO_OP_ACTIVE;
@@ -298,7 +299,10 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
         break;
     case RONDO_OP_WATCH_WRITE:
     case RONDO_OP_WRITABLE:
-        io_uring_prep_poll_add(entry, op->socket, POLLOUT);
+        if (uring->slots[op->slot].is_repeating)
+            io_uring_prep_poll_multishot(entry, op->socket, POLLOUT);
+        else
+            io_uring_prep_poll_add(entry, op->socket, POLLOUT);
         break;
     case RONDO_OP_READ:
     case RONDO_OP_WRITE:

@@ -240,6 +240,42 @@ START_TEST(test_cancel)
 }
 END_TEST
 
+static void stop(void *loop)
+{
+    rondo_loop_stop(loop);
+}
+
+static uint64_t passes_of(rondo_loop *loop)
+{
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
+    ck_assert_int_eq(rondo_loop_get_metrics(loop, &metrics), 0);
+    return metrics.passes;
+}
+
+/* The peer has ended its own half and does not read: that is no room to send, and nothing turns. */
+START_TEST(test_half_closed)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { 0 };
+    rondo_file file;
+    rondo_socket peer;
+    rondo_future *future = begin(loop, &conn, _i, &file, &peer);
+    peer_shutdown(peer);
+    support_run_passes(loop, 6);
+    uint64_t before = passes_of(loop);
+    ck_assert_int_eq(rondo_loop_call_later(loop, RONDO_MS(20), NULL, stop, loop), 0);
+    support_run(loop);
+    ck_assert_uint_le(passes_of(loop) - before, 10);
+    run_until(loop, (peer_drain(&(peer_sink){ .sock = peer }), rondo_future_done(future)));
+    ck_assert_int_eq(rondo_future_result(future, NULL), LARGE);
+    rondo_future_unref(future);
+    pipes_close(file);
+    peer_close(peer);
+    net_done(loop, &conn);
+    support_loop_end(loop);
+}
+END_TEST
+
 START_TEST(test_close)
 {
     rondo_loop *loop = support_loop();
@@ -511,6 +547,7 @@ static void add_cases(Suite *suite)
     tcase_add_loop_test(sending, test_fallback, 0, 2);
     tcase_add_test(sending, test_refused_by_the_system);
     tcase_add_loop_test(sending, test_cancel, 0, 4);
+    tcase_add_loop_test(sending, test_half_closed, 0, 4);
     tcase_add_loop_test(sending, test_close, 0, 8);
     tcase_add_loop_test(sending, test_reset, 0, 2);
     tcase_add_loop_test(sending, test_loop_close, 0, 8);

@@ -128,22 +128,32 @@ START_TEST(test_reader)
 }
 END_TEST
 
+/* The peer that does not read may have ended its own half: that is no room to write. */
 START_TEST(test_writer)
 {
     begin();
+    if (_i)
+        peer_shutdown(pair[1]);
     char bytes[4096] = "";
     struct act act = { .name = "w", .sock = pair[0] };
     while (peer_send_now(pair[0], bytes, sizeof bytes) == sizeof bytes)
         continue;
     ck_assert_int_eq(rondo_loop_add_writer(loop, pair[0], on_ready, &act), 0);
-    turns(3);
-    ck_assert_int_eq(act.calls, 0);
-    while (peer_recv_now(pair[1], bytes, sizeof bytes) > 0)
-        continue;
-    run_until(loop, act.calls > 0);
-    int before = act.calls;
-    turns(3); /* FDW-01 */
-    ck_assert_int_eq(act.calls, before + 3);
+    for (int round = 1; round <= 2; round++) {
+        turns(6);
+        int before = act.calls;
+        turns(3);
+        ck_assert_int_eq(act.calls, before);
+        ck_assert(round == 2 || before == 0);
+        while (peer_recv_now(pair[1], bytes, sizeof bytes) > 0)
+            continue;
+        run_until(loop, act.calls > before);
+        before = act.calls;
+        turns(3); /* FDW-01 */
+        ck_assert_int_eq(act.calls, before + 3);
+        while (peer_send_now(pair[0], bytes, sizeof bytes) == sizeof bytes)
+            continue;
+    }
     ck_assert_int_eq(rondo_loop_remove_writer(loop, pair[0]), 1);
     trace_clear();
     end();
@@ -861,7 +871,7 @@ static void add_cases(Suite *suite)
 {
     TCase *tcase = support_case(suite, "told");
     tcase_add_test(tcase, test_reader);
-    tcase_add_test(tcase, test_writer);
+    tcase_add_loop_test(tcase, test_writer, 0, 2);
     tcase_add_test(tcase, test_reader_before_writer);
     tcase_add_test(tcase, test_reader_before_timer);
     tcase_add_test(tcase, test_hang_up);
