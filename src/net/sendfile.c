@@ -88,8 +88,8 @@ static void fail(struct rondo_sending *self, int code)
 
 void rondo_sending_lost(struct rondo_sending *self, int error)
 {
-    if (error == RONDO_ECLOSED)
-        rondo_future_cancel(&self->future);
+    if (error == RONDO_ECLOSED) /* the loop closes, and rondo_future_cancel would refuse */
+        sending_cancel(&self->future);
     else
         fail(self, error ? error : RONDO_ECONNABORTED);
 }

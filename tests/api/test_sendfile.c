@@ -327,14 +327,22 @@ static int send_task(void *context)
     return rondo_await(context, NULL);
 }
 
+static void never(rondo_future *future, void *context)
+{
+    (void) future, (void) context;
+    ck_abort_msg("called by a closed loop");
+}
+
 START_TEST(test_loop_close)
 {
     rondo_loop *loop = support_loop();
     net_conn conn = { 0 };
     rondo_file file;
     rondo_socket peer;
-    rondo_future *future = begin(loop, &conn, _i / 2, &file, &peer);
-    if (_i % 2) {
+    rondo_future *future = begin(loop, &conn, _i / 3, &file, &peer);
+    if (_i % 3 == 2)
+        ck_assert_int_eq(rondo_future_add_done_callback(future, never, NULL), 0);
+    if (_i % 3 == 1) {
         rondo_task *task = rondo_create_task(loop, send_task, rondo_future_ref(future));
         support_run_passes(loop, 2);
         rondo_future_unref(task);
@@ -550,7 +558,7 @@ static void add_cases(Suite *suite)
     tcase_add_loop_test(sending, test_half_closed, 0, 4);
     tcase_add_loop_test(sending, test_close, 0, 8);
     tcase_add_loop_test(sending, test_reset, 0, 2);
-    tcase_add_loop_test(sending, test_loop_close, 0, 8);
+    tcase_add_loop_test(sending, test_loop_close, 0, 12);
     tcase_add_loop_test(sending, test_shrinking, 0, 2);
     tcase_add_test(sending, test_fairness);
     tcase_add_test(sending, test_misuse);
