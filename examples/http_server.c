@@ -10,6 +10,7 @@
  * Nothing outside the root is served: a path is walked folder by folder from there, through no "..", and no symbolic link. */
 #define _POSIX_C_SOURCE 200809L
 
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <http_parser.h>
@@ -49,6 +50,7 @@ struct client {
     int64_t promised;      /* bytes, in its header */
     int64_t sent;
     bool is_stalled;  /* it does not read its answers */
+    bool has_ended;   /* it sends no more requests than those it has sent */
     bool has_message; /* the parser has seen the end of a request */
     bool keeps_alive;
     int error; /* the status to answer with, whatever the request says; 0: none */
@@ -172,11 +174,11 @@ static bool decode_path(const char *url, size_t length, char *path)
     return true;
 }
 
-/* Open @path below @root. A folder stands for its index.html; without the slash at the end it is a folder, for whoever asks. -1:
- * there is no such file. */
+/* Open @path below @root. A folder stands for its index.html; without the slash at the end it is a folder, for whoever asks. -1
+ * with errno: there is no such file, or it cannot be opened now. */
 static int open_below(int root, char *path)
 {
-    int folder = dup(root);
+    int folder = root;
     char *rest = path;
     for (;;) {
         char *name = rest + strspn(rest, "/");
@@ -187,9 +189,12 @@ static int open_below(int root, char *path)
         else if (!is_last)
             name[length] = '\0';
         int flags = is_last ? O_NONBLOCK : O_DIRECTORY;
-        int next =
-            strcmp(name, "..") == 0 ? -1 : openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | flags);
-        close(folder);
+        bool is_up = strcmp(name, "..") == 0;
+        int next = is_up ? -1 : openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | flags);
+        int error = is_up ? ENOENT : errno;
+        if (folder != root)
+            close(folder);
+        errno = error;
         if (next < 0 || is_last)
             return next;
         folder = next;
@@ -256,6 +261,8 @@ static const char *reason_of(int status)
         return "URI Too Long";
     case 431:
         return "Request Header Fields Too Large";
+    case 503:
+        return "Service Unavailable";
     default:
         return "Bad Request";
     }
@@ -359,7 +366,7 @@ static void redirect_to_folder(struct client *client)
 static void answer(struct client *client)
 {
     char path[MAX_URL + 1];
-    struct stat status;
+    struct stat status = { 0 };
     if (client->parser.method != HTTP_GET && client->parser.method != HTTP_HEAD) {
         answer_status(client, 405, "Allow: GET, HEAD\r\n");
         return;
@@ -370,6 +377,10 @@ static void answer(struct client *client)
     }
     const char *type = type_of(path);
     int file = open_below(client->site->root, path);
+    if (file < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+        answer_status(client, 503, "");
+        return;
+    }
     if (file >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode)) {
         answer_file(client, file, (long long) status.st_size, type);
         return;
@@ -445,6 +456,8 @@ static void go_on(struct client *client)
     size_t used = take_requests(client, ahead, length);
     if (used < length)
         keep_ahead(client, ahead + used, length - used);
+    else if (client->has_ended && may_go_on(client))
+        rondo_transport_close(client->transport);
     free(ahead);
 }
 
@@ -463,6 +476,14 @@ static void data_received(rondo_protocol *protocol, const void *data, size_t len
     size_t used = client->ahead ? 0 : take_requests(client, data, length);
     if (used < length)
         keep_ahead(client, (const unsigned char *) data + used, length - used);
+}
+
+/* What it has asked for before is answered: go_on closes then. */
+static bool eof_received(rondo_protocol *protocol)
+{
+    struct client *client = client_of(protocol);
+    client->has_ended = true;
+    return !may_go_on(client);
 }
 
 static void pause_writing(rondo_protocol *protocol)
@@ -496,6 +517,7 @@ static const rondo_protocol_ops http = {
     .data_size = sizeof(struct client),
     .connection_made = connection_made,
     .data_received = data_received,
+    .eof_received = eof_received,
     .connection_lost = connection_lost,
     .pause_writing = pause_writing,
     .resume_writing = resume_writing,
@@ -531,7 +553,9 @@ static int serve(void *context)
     printf(is_v6 ? "listening on [%s]:%d backend=%s\n" : "listening on %s:%d backend=%s\n", site->host,
            site->port, rondo_loop_backend_name(loop));
     fflush(stdout);
-    return rondo_await(rondo_server_serve_forever(server), NULL);
+    rc = rondo_await(rondo_server_serve_forever(server), NULL); /* until Ctrl+C cancels the task */
+    rondo_await(rondo_server_drain(server, 0), NULL);           /* files on their way end in sent() */
+    return rc;
 }
 
 static const char *const usage =

@@ -447,7 +447,7 @@ def proxy_holds_back(programs, backend):
 
 
 @contextlib.contextmanager
-def site(programs, backend):
+def site(programs, backend, end=signal.SIGTERM, ending=-signal.SIGTERM, **popen):
     """A folder that is served: yields the port and the folder."""
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder, 'root')
@@ -456,12 +456,13 @@ def site(programs, backend):
         (root / 'sub' / 'index.html').write_text('inner')
         (root / 'a b.txt').write_text('spaced')
         (root / 'empty').write_bytes(b'')
+        (root / 'medium.bin').write_bytes(random.Random(6).randbytes(20000))
         (root / 'large.bin').write_bytes(random.Random(5).randbytes(3 << 20))
         pathlib.Path(folder, 'secret').write_text('secret')
         (root / 'out').symlink_to('../secret')
         (root / 'away').symlink_to('..')
         command = [f'{programs}/http_server', '--backend', backend, '--root', str(root), '--port', '0']
-        with running(backend, command, ending=-signal.SIGTERM) as address:
+        with running(backend, command, end, ending, **popen) as address:
             yield int(address.rsplit(':', 1)[1]), root
 
 
@@ -526,28 +527,73 @@ def http_refusals(programs, backend):
 
 
 def http_pipelining(programs, backend):
-    """A hundred requests at once, large and small files by turns, all answers in order; and leaving in the middle."""
+    """Many requests at once, large and small files by turns, all answers in order, also to who has nothing more to ask; and
+    leaving in the middle."""
     if not os.path.exists(f'{programs}/http_server'):
         return 'http_server is not built: libhttp-parser-dev'
     with site(programs, backend) as (port, root):
-        paths = ['/large.bin', '/', '/none', '/sub/'] * 5
+        paths = ['/large.bin', '/', '/none', '/medium.bin', '/sub/'] * 5
         requests = b''.join(b'GET %s HTTP/1.1\r\nHost: x\r\n\r\n' % path.encode() for path in paths)
-        with connect(port) as sock:
-            sock.settimeout(PATIENCE)
-            sock.sendall(requests)
-            file = sock.makefile('rb')
-            for path in paths:
-                status = file.readline()
-                headers = http.client.parse_headers(file)
-                body = file.read(int(headers['Content-Length']))
-                check(status.split()[1] == (b'404' if path == '/none' else b'200'), f'{path}: {status}')
-                if path == '/large.bin':
-                    check(body == (root / 'large.bin').read_bytes(), 'the large file is not what it was')
+        for is_over in False, True:
+            with connect(port) as sock, sock.makefile('rb') as file:
+                sock.settimeout(PATIENCE)
+                sock.sendall(requests)
+                if is_over:
+                    sock.shutdown(socket.SHUT_WR)
+                for path in paths:
+                    status = file.readline()
+                    check(status, f'{path}: no answer')
+                    headers = http.client.parse_headers(file)
+                    body = file.read(int(headers['Content-Length']))
+                    check(status.split()[1] == (b'404' if path == '/none' else b'200'), f'{path}: {status}')
+                    if path.endswith('.bin'):
+                        check(body == (root / path[1:]).read_bytes(), f'{path} is not what it was')
+                check(not is_over or file.read() == b'', 'more than was asked for')
         for _ in range(20):
             with connect(port) as sock:
                 sock.sendall(requests)
                 sock.recv(1000)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        check(ask(port, 'GET', '/')[0] == 200, 'it does not go on')
+    return None
+
+
+def http_interrupted(programs, backend):
+    """Ctrl+C while a file is on its way to who does not read."""
+    if not os.path.exists(f'{programs}/http_server'):
+        return 'http_server is not built: libhttp-parser-dev'
+    with contextlib.ExitStack() as clients:
+        with site(programs, backend, signal.SIGINT, 0) as (port, _):
+            for _ in range(4):
+                sock = clients.enter_context(connect(port))
+                sock.settimeout(PATIENCE)
+                sock.sendall(b'GET /large.bin HTTP/1.1\r\n\r\n' * 8)
+                sock.recv(1)
+    return None
+
+
+def http_without_descriptors(programs, backend):
+    """What cannot be opened now is not said to be missing."""
+    if not os.path.exists(f'{programs}/http_server'):
+        return 'http_server is not built: libhttp-parser-dev'
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+
+    with site(programs, backend, preexec_fn=limit, stderr=subprocess.DEVNULL) as (port, _):
+        clients = [http.client.HTTPConnection('127.0.0.1', port, timeout=PATIENCE)]
+        while True:
+            clients[0].request('GET', '/')
+            response = clients[0].getresponse()
+            response.read()
+            if response.status != 200:
+                break
+            check(len(clients) < 16, 'there is no limit')
+            clients.append(http.client.HTTPConnection('127.0.0.1', port, timeout=PATIENCE))
+            clients[-1].connect()
+        check(response.status == 503, f'it says {response.status}')
+        for client in clients:
+            client.close()
         check(ask(port, 'GET', '/')[0] == 200, 'it does not go on')
     return None
 
@@ -567,7 +613,7 @@ def wrk_through_proxy(programs, backend):
 CASES = (plain_socket, late_reader, rude_clients, ends_with_clients, port_in_use, nc, socat, asyncio_streams,
          asyncio_streams_two_loops, client_of_asyncio, client_refused, unix_streams, unix_client, unix_abstract,
          unix_socat, inherited, chat, proxy_streams, proxy_without_target, proxy_holds_back, http_files,
-         http_refusals, http_pipelining, wrk_through_proxy)
+         http_refusals, http_pipelining, http_interrupted, http_without_descriptors, wrk_through_proxy)
 
 
 CASES += (watch_fd,)
