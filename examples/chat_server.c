@@ -5,7 +5,8 @@
  *
  * Everything happens on one loop, in callbacks of the protocol below: no locks, and a list that only changes when a
  * connection begins or is lost. Nobody waits for anybody: what a member does not read is kept for it up to a limit,
- * and who is behind by more than that is put out. Ctrl+C or SIGTERM says goodbye to all and ends. */
+ * and who is behind by more than that is put out. So that it is not those who read that fall behind when somebody floods the
+ * chat, each says a few lines in a pass, and what else has come from there waits for the next. Ctrl+C or SIGTERM says goodbye to all and ends. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <getopt.h>
@@ -20,6 +21,7 @@ enum {
     LONGEST_NAME = 24,
     LONGEST_LINE = 1024,
     MOST_BEHIND = 256 * 1024, /* bytes that are kept for a member who does not read */
+    LINES_IN_A_PASS = 16,     /* of each member */
 };
 
 struct member;
@@ -42,6 +44,8 @@ struct member {
     char name[LONGEST_NAME + 1]; /* empty: it has not said it yet */
     char line[LONGEST_LINE];     /* as far as it has arrived */
     size_t length;
+    char *ahead; /* what has come behind the lines of this pass, which is being read no further meanwhile */
+    size_t ahead_length, ahead_used;
     bool too_slow;
 };
 
@@ -141,25 +145,84 @@ static void connection_made(rondo_protocol *protocol, rondo_transport *transport
     say(member->chat, member, NULL, "* welcome; your name?");
 }
 
-static void data_received(rondo_protocol *protocol, const void *data, size_t length)
+/* As many lines as may be said in a pass; returns the bytes that are done with. */
+static size_t take_bytes(struct member *member, const char *bytes, size_t length)
 {
-    struct member *member = rondo_protocol_data(protocol);
-    const char *bytes = data;
-    for (size_t i = 0; i < length && !rondo_transport_is_closing(member->transport); i++) {
-        if (bytes[i] != '\n') {
-            member->line[member->length++] = bytes[i] ? bytes[i] : ' ';
+    int lines = 0;
+    size_t i = 0;
+    while (i < length && lines < LINES_IN_A_PASS && !rondo_transport_is_closing(member->transport)) {
+        char byte = bytes[i++];
+        if (byte != '\n') {
+            member->line[member->length++] = byte ? byte : ' ';
             if (member->length < LONGEST_LINE)
                 continue;
             say(member->chat, member, NULL, "* that was too long a line; goodbye");
             rondo_transport_close(member->transport);
-            return;
+            break;
         }
         if (member->length > 0 && member->line[member->length - 1] == '\r')
             member->length--;
         member->line[member->length] = '\0';
         member->length = 0;
         take_line(member, member->line);
+        lines++;
     }
+    return rondo_transport_is_closing(member->transport) ? length : i;
+}
+
+static void go_on(void *protocol);
+
+static void release(void *protocol)
+{
+    rondo_protocol_unref(protocol);
+}
+
+static void go_on_later(rondo_protocol *protocol)
+{
+    struct member *member = rondo_protocol_data(protocol);
+    const rondo_call call = {
+        .size = sizeof call,
+        .callback = go_on,
+        .context = rondo_protocol_ref(protocol),
+        .destroy = release,
+    };
+    if (rondo_loop_call(rondo_loop_running(), &call, NULL) == 0)
+        return;
+    rondo_protocol_unref(protocol);
+    rondo_transport_abort(member->transport); /* out of memory */
+}
+
+/* In the next pass: what is left over, if the member has not gone meanwhile. */
+static void go_on(void *protocol)
+{
+    struct member *member = rondo_protocol_data(protocol);
+    const rondo_transport *transport = rondo_protocol_transport(protocol);
+    if (!transport || rondo_transport_is_closing(transport))
+        return;
+    size_t left = member->ahead_length - member->ahead_used;
+    member->ahead_used += take_bytes(member, member->ahead + member->ahead_used, left);
+    if (member->ahead_used < member->ahead_length)
+        go_on_later(protocol);
+    else
+        rondo_transport_resume_reading(member->transport);
+}
+
+static void data_received(rondo_protocol *protocol, const void *data, size_t length)
+{
+    struct member *member = rondo_protocol_data(protocol);
+    size_t used = take_bytes(member, data, length);
+    if (used == length)
+        return;
+    member->ahead_used = 0;
+    member->ahead_length = length - used;
+    char *ahead = realloc(member->ahead, member->ahead_length);
+    if (!ahead) {
+        rondo_transport_abort(member->transport);
+        return;
+    }
+    member->ahead = memcpy(ahead, (const char *) data + used, member->ahead_length);
+    rondo_transport_pause_reading(member->transport);
+    go_on_later(protocol);
 }
 
 static void connection_lost(rondo_protocol *protocol, int error)
@@ -174,12 +237,18 @@ static void connection_lost(rondo_protocol *protocol, int error)
         say(member->chat, NULL, NULL, member->too_slow ? "* %s was too slow" : "* %s has left", member->name);
 }
 
+static void destroy(rondo_protocol *protocol)
+{
+    free(((struct member *) rondo_protocol_data(protocol))->ahead);
+}
+
 static const rondo_protocol_ops ops = {
     .size = sizeof ops,
     .data_size = sizeof(struct member),
     .connection_made = connection_made,
     .data_received = data_received,
     .connection_lost = connection_lost,
+    .destroy = destroy,
 };
 
 static rondo_protocol *make_member(void *chat)
@@ -282,10 +351,10 @@ int main(int count, char **arguments)
             return complain("chat_server: there is no backend called '%s'\n", optarg);
         if (option == 'h')
             chat.host = optarg;
-        if (option == 'p')
-            chat.port = (int) strtol(optarg, &end, 10);
-        if (end && (end == optarg || *end || chat.port < 0 || chat.port > 65535))
+        long port = option == 'p' ? strtol(optarg, &end, 10) : chat.port;
+        if (end && (end == optarg || *end || port < 0 || port > 65535))
             return complain("chat_server: '%s' is no port\n", optarg);
+        chat.port = (int) port;
         if (option == 'u') {
             chat.path = optarg;
             chat.path_length = strlen(optarg);

@@ -347,6 +347,26 @@ def chat_guests(where, path):
     return ann, bob
 
 
+def chat_flood(where, ann, bob):
+    """Who says all at once a little more than is kept for anybody puts nobody out: it is said bit by bit."""
+    host, port = where.split(',')[0].rsplit(':', 1)
+    name, lines = 'd' * 24, 9400  # of 28 bytes; the little more fits into the smallest socket buffer
+    flood = Guest(socket.create_connection((host, int(port))), name)
+    flood.expect(f'* hello {name}; /who tells who is here, /quit ends')
+    flood.sock.sendall(b'x\n' * lines)
+    for guest in ann, bob:
+        guest.expect(f'* {name} is here')
+        for _ in range(lines):
+            guest.expect(f'{name}: x')
+    flood.sock.sendall(b'x\n' * lines)
+    flood.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    flood.close()
+    for guest in ann, bob:
+        while (line := guest.file.readline()) == f'{name}: x\n':
+            pass
+        check(line == f'* {name} has left\n', f'{line!r} after the flood')
+
+
 def chat_slow_reader(where, ann, bob):
     """Who does not read is put out, and nobody else is held up."""
     host, port = where.split(',')[0].rsplit(':', 1)
@@ -383,6 +403,7 @@ def chat(programs, backend):
             bob.expect('* ann')
             bob.say('/dance')
             bob.expect('* there is no /dance')
+            chat_flood(where, ann, bob)
             chat_slow_reader(where, ann, bob)
             long = Guest(socket.create_connection(ann.sock.getpeername()), 'y' * 5000)
             long.expect('* that was too long a line; goodbye')
