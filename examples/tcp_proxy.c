@@ -216,7 +216,9 @@ static int serve(void *context)
     printf(is_v6 ? "listening on [%s]:%d backend=%s\n" : "listening on %s:%d backend=%s\n",
            proxy->listen.host, proxy->listen.port, rondo_loop_backend_name(loop));
     fflush(stdout);
-    return rondo_await(rondo_server_serve_forever(server), NULL);
+    rc = rondo_await(rondo_server_serve_forever(server), NULL); /* until Ctrl+C cancels the task */
+    rondo_await(rondo_server_drain(server, 0), NULL);
+    return rc;
 }
 
 /* --- the command line ----------------------------------------------------------------------------------- */

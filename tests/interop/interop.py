@@ -423,9 +423,9 @@ def chat(programs, backend):
 
 
 @contextlib.contextmanager
-def proxy(programs, backend, port):
+def proxy(programs, backend, port, end=signal.SIGTERM, ending=-signal.SIGTERM):
     command = [f'{programs}/tcp_proxy', '--backend', backend, '--listen', '127.0.0.1:0', '--to', f'127.0.0.1:{port}']
-    with running(backend, command, ending=-signal.SIGTERM) as address:
+    with running(backend, command, end, ending) as address:
         yield int(address.rsplit(':', 1)[1])
 
 
@@ -465,6 +465,19 @@ def proxy_holds_back(programs, backend):
             target.close()
             client.settimeout(PATIENCE)
             check(receive_all(client) == b'the other way', 'the other direction is closed')
+
+
+def proxy_interrupted(programs, backend):
+    """Ctrl+C while some are connected to a target that accepts nobody, and others are waiting for it: nothing is left behind,
+    which AddressSanitizer sees."""
+    with socket.create_server(('127.0.0.1', 0), backlog=1) as listener, contextlib.ExitStack() as clients:
+        with proxy(programs, backend, listener.getsockname()[1], signal.SIGINT, 0) as through:
+            for _ in range(10):
+                clients.enter_context(connect(through)).sendall(b'x')
+            accepted, _ = listener.accept()
+            accepted.settimeout(PATIENCE)
+            check(accepted.recv(1) == b'x', 'nothing comes through')
+            accepted.close()
 
 
 @contextlib.contextmanager
@@ -633,7 +646,7 @@ def wrk_through_proxy(programs, backend):
 
 CASES = (plain_socket, late_reader, rude_clients, ends_with_clients, port_in_use, nc, socat, asyncio_streams,
          asyncio_streams_two_loops, client_of_asyncio, client_refused, unix_streams, unix_client, unix_abstract,
-         unix_socat, inherited, chat, proxy_streams, proxy_without_target, proxy_holds_back, http_files,
+         unix_socat, inherited, chat, proxy_streams, proxy_without_target, proxy_holds_back, proxy_interrupted, http_files,
          http_refusals, http_pipelining, http_interrupted, http_without_descriptors, wrk_through_proxy)
 
 
