@@ -112,7 +112,9 @@ static rondo_future *listen_on_inherited(const struct worker *worker)
     int count = rondo_inherited_sockets(&inherited, 1);
     if (count == 0)
         rondo_raise(RONDO_EINVAL, "no socket was passed: LISTEN_PID and LISTEN_FDS are not set for us");
-    if (count <= 0)
+    if (count > 1) /* nobody would accept on the others */
+        rondo_raise(RONDO_EINVAL, "several sockets were passed, and this server takes one");
+    if (count != 1)
         return NULL;
     options.sock = inherited.sock;
     return rondo_create_server(worker->loop, rondo_protocol_new, (void *) &echo, &options);

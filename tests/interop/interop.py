@@ -295,6 +295,10 @@ def inherited(programs, backend):
                      pass_fds=(number,)) as address:
             check(address == '127.0.0.1:%d' % listener.getsockname()[1], f'it listens on {address}')
             check(sock.recv(5, socket.MSG_WAITALL) == b'early', 'no echo')
+        several = 'LISTEN_PID=$$ LISTEN_FDS=2 exec "$0" --backend "$1" --inherited 3<&{0} 4<&{0}'.format(number)
+        outcome = subprocess.run(['sh', '-c', several, f'{programs}/echo_server', backend], pass_fds=(number,),
+                                 capture_output=True, text=True, timeout=PATIENCE)
+        check(outcome.returncode == 1 and 'several' in outcome.stderr, f'with two sockets it says {outcome.stderr!r}')
     outcome = subprocess.run([f'{programs}/echo_server', '--backend', backend, '--inherited'], capture_output=True,
                              text=True, timeout=PATIENCE)
     check(outcome.returncode != 0 and 'LISTEN_FDS' in outcome.stderr, f'without a socket it says {outcome.stderr!r}')
