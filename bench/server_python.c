@@ -81,6 +81,7 @@ static int serve(const struct bench_server *server, const struct bench_job *job)
     const char *interpreter = find_interpreter(server->argument);
     char number[16];
     snprintf(number, sizeof number, "%d", job->socket);
+    fcntl(job->socket, F_SETFD, 0); /* goes with us */
     if (interpreter)
         execlp(interpreter, interpreter, "-c", script, number, server->argument, (char *) NULL);
     fprintf(stderr, "%s: no python3 that can import %s\n", server->name, server->argument);
