@@ -51,7 +51,8 @@ enum rondo_op_kind {
      * RONDO_EBUSY: the queue of a Unix listener is full, nothing has begun. */
     RONDO_OP_CONNECT,
     /* Tell that a socket, or whatever else can be polled, is readable or writable; hang-up and errors count as both.
-     * Repeats, once a pass, as long as it is so. result 0; an error: the last completion. Refused at once: what cannot be
+     * Repeats, once a pass, as long as it is so. result 0, or an error that was told with it and which the socket may not
+     * tell any more; without `more` an error: the last completion. Refused at once: what cannot be
      * polled (RONDO_EPERM) or is not open (RONDO_EBADF). */
     RONDO_OP_WATCH_READ,
     RONDO_OP_WATCH_WRITE,

@@ -10,6 +10,8 @@
  * comes first. On the writing filter it means that nothing will ever be taken, and an error (fflags) ends both sides:
  * these are reported as both. Adding the writing filter to a pipe without a reader is refused with EPIPE,
  * where the other pollers find it ready: it is kept in a list, asked for again in each wait, and reported like theirs.
+ * libkqueue asks a socket for its error to put it into the event, and asking takes it away: errors of events are kept
+ * until the operation that ends with them takes them, or the descriptor goes.
  * A queue does not survive a fork: in the child another descriptor may have its number, so it is not touched.
  *
  * Failures: kqueue or the wake channel refused; a filter that the descriptor does not have is RONDO_EPERM.
@@ -46,6 +48,12 @@ typedef size_t event_count;
 typedef int event_count;
 #endif
 
+/* An error that came with an event. */
+struct told_error {
+    rondo_socket sock;
+    int number;
+};
+
 struct rondo_poller {
     struct rondo_reactor *reactor;
     rondo_allocator allocator;
@@ -57,6 +65,9 @@ struct rondo_poller {
     uint64_t *broken;  /* cookies of pipes that have no reader: their writing filter was refused */
     size_t broken_count;
     size_t broken_capacity;
+    struct told_error *errors;
+    size_t error_count;
+    size_t error_capacity;
     bool has_user_filter;
     struct rondo_wake wake; /* where there is no user filter */
 };
@@ -109,16 +120,55 @@ static int fail_watching(int number)
     }
 }
 
+/* Room for one more in a list of @count; NULL: no memory, and the list stays. */
+static void *make_room(struct rondo_poller *self, void *list, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return list;
+    size_t wanted = *capacity ? 2 * *capacity : 4;
+    void *larger = rondo_reallocate(&self->allocator, list, wanted * size);
+    if (larger)
+        *capacity = wanted;
+    return larger;
+}
+
+static int take_told(struct rondo_poller *self, rondo_socket sock)
+{
+    for (size_t i = 0; i < self->error_count; i++)
+        if (self->errors[i].sock == sock) {
+            int number = self->errors[i].number;
+            self->errors[i] = self->errors[--self->error_count];
+            return number;
+        }
+    return 0;
+}
+
+/* Without memory it is lost: the operation ends all the same, as if there were none. */
+static void note_error(struct rondo_poller *self, const struct kevent *event)
+{
+    struct told_error told = { (rondo_socket) event->ident, (int) event->fflags };
+    take_told(self, told.sock);
+    struct told_error *errors =
+        make_room(self, self->errors, self->error_count, &self->error_capacity, sizeof(*errors));
+    if (!errors)
+        return;
+    self->errors = errors;
+    self->errors[self->error_count++] = told;
+}
+
+static int kqueue_take_error(struct rondo_poller *self, rondo_socket sock)
+{
+    int number = take_told(self, sock);
+    return number ? rondo_error_from_system(number) : 0;
+}
+
 static int note_broken(struct rondo_poller *self, uint64_t cookie)
 {
-    if (self->broken_count == self->broken_capacity) {
-        size_t capacity = self->broken_capacity ? 2 * self->broken_capacity : 4;
-        uint64_t *broken = rondo_reallocate(&self->allocator, self->broken, capacity * sizeof(*broken));
-        if (!broken)
-            return rondo_fail(RONDO_ENOMEM, NULL);
-        self->broken = broken;
-        self->broken_capacity = capacity;
-    }
+    uint64_t *broken =
+        make_room(self, self->broken, self->broken_count, &self->broken_capacity, sizeof(*broken));
+    if (!broken)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    self->broken = broken;
     self->broken[self->broken_count++] = cookie;
     return 0;
 }
@@ -273,10 +323,15 @@ static bool take_wake(struct rondo_poller *self, const struct kevent *event)
 
 /* --- waiting ---------------------------------------------------------------------------------------- */
 
+static bool has_error(const struct kevent *event)
+{
+    return event->flags & EV_EOF && event->fflags;
+}
+
 static unsigned sides_of(const struct kevent *event)
 {
     bool is_end = event->flags & EV_EOF;
-    if (event->flags & EV_ERROR || (is_end && (event->filter == EVFILT_WRITE || event->fflags)))
+    if (event->flags & EV_ERROR || (is_end && event->filter == EVFILT_WRITE) || has_error(event))
         return RONDO_POLL_READ | RONDO_POLL_WRITE;
     return event->filter == EVFILT_WRITE ? RONDO_POLL_WRITE : RONDO_POLL_READ;
 }
@@ -327,6 +382,8 @@ static int kqueue_wait(struct rondo_poller *self, rondo_ns timeout)
         return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "kevent failed");
     for (int i = 0; i < count; i++) {
         const struct kevent *event = &self->events[i];
+        if (has_error(event))
+            note_error(self, event);
         if (event->filter != EVFILT_WRITE && !take_wake(self, event))
             rondo_reactor_notify(self->reactor, cookie_of(event), sides_of(event));
     }
@@ -349,6 +406,7 @@ static void kqueue_close(struct rondo_poller *self)
         close(self->descriptor);
     rondo_release(&allocator, self->events);
     rondo_release(&allocator, self->broken);
+    rondo_release(&allocator, self->errors);
     rondo_release(&allocator, self);
 }
 
@@ -396,6 +454,7 @@ static const struct rondo_poller_ops kqueue_poller = {
     .close = kqueue_close,
     .change = kqueue_change,
     .wait = kqueue_wait,
+    .take_error = kqueue_take_error,
     .wake = kqueue_wake,
     .describe = kqueue_describe,
 };

@@ -28,6 +28,9 @@ struct rondo_poller_ops {
     /* Wait as the driver's wait does, and call rondo_reactor_notify for each descriptor that is ready.
      * Hang-up and error count as both sides. */
     int (*wait)(struct rondo_poller *poller, rondo_ns timeout);
+    /* The error that came with an event of @sock, once; 0 for none. For systems where telling it with the event takes it away
+     * from the socket, so it counts where the socket has none to tell. NULL: events come without. */
+    int (*take_error)(struct rondo_poller *poller, rondo_socket sock);
     /* Begin anew with nothing registered: there was an event of a cookie that is not used any more, so something keeps open
      * and watched what was closed here, a child's copy of the descriptor. Everything is registered again after it. NULL
      * where that cannot be. */

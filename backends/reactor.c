@@ -283,6 +283,13 @@ static void purge(struct rondo_reactor *reactor, struct rondo_reactor_entry *ent
     count_registered(reactor, entry, 0);
 }
 
+/* What an event has told of an earlier descriptor of that number. */
+static void forget_error(struct rondo_reactor *reactor, rondo_socket sock)
+{
+    if (reactor->poller_ops->take_error)
+        reactor->poller_ops->take_error(reactor->poller, sock);
+}
+
 /* As purge, for a descriptor that is closed in the same breath. */
 static void forget_registered(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry)
 {
@@ -306,6 +313,7 @@ static void identify(struct rondo_reactor *reactor, struct rondo_reactor_entry *
     if (identity ? entry->is_borrowed && entry->generation == identity : !is_first)
         return;
     purge(reactor, entry);
+    forget_error(reactor, op->socket);
     entry->generation = identity ? identity : next_generation(entry);
     entry->is_borrowed = op->borrowed;
 }
@@ -367,6 +375,7 @@ void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
         entry->spurious = 0;
         entry->is_borrowed = false;
         entry->generation = next_generation(entry);
+        forget_error(reactor, sock);
     }
     rondo_socket_close(sock);
 }

@@ -41,9 +41,19 @@ static inline void deliver(struct rondo_op *op, ptrdiff_t result)
 
 /* --- what an op does when its side is ready ------------------------------------------------------- */
 
+/* What a call came to that told of no error, or of a vague one: the error that an event has told, if there is one. */
+static inline ptrdiff_t told_error(struct rondo_reactor *reactor, rondo_socket sock, ptrdiff_t n)
+{
+    const struct rondo_poller_ops *ops = reactor->poller_ops;
+    int code = ops->take_error ? ops->take_error(reactor->poller, sock) : 0;
+    return code ? code : n;
+}
+
 /* What a receive said but bytes. */
 static rondo_cold void recv_ended(struct rondo_reactor *reactor, struct rondo_op *op, ptrdiff_t n)
 {
+    if (n == 0)
+        n = told_error(reactor, op->socket, n);
     if (n != RONDO_EAGAIN)
         rondo_reactor_retire(reactor, op, n);
 }
@@ -86,17 +96,19 @@ static void do_read(struct rondo_reactor *reactor, struct rondo_op *op)
         receive(reactor, op, reactor->scratch, reactor->scratch_size, rondo_file_read);
 }
 
-static inline ptrdiff_t send_pieces(rondo_socket sock, const rondo_bytes *pieces, size_t count)
+static inline ptrdiff_t send_pieces(struct rondo_reactor *reactor, rondo_socket sock,
+                                    const rondo_bytes *pieces, size_t count)
 {
-    return count == 1 ? rondo_socket_send(sock, pieces[0].data, pieces[0].length)
-                      : rondo_socket_sendv(sock, pieces, count);
+    ptrdiff_t n = count == 1 ? rondo_socket_send(sock, pieces[0].data, pieces[0].length)
+                             : rondo_socket_sendv(sock, pieces, count);
+    return n == RONDO_EPIPE ? told_error(reactor, sock, n) : n;
 }
 
 static void do_send(struct rondo_reactor *reactor, struct rondo_op *op)
 {
     rondo_bytes pieces[SEND_PIECES];
     size_t count = op->gather(op, pieces, SEND_PIECES);
-    ptrdiff_t n = send_pieces(op->socket, pieces, count);
+    ptrdiff_t n = send_pieces(reactor, op->socket, pieces, count);
     if (n != RONDO_EAGAIN)
         rondo_reactor_retire(reactor, op, n);
 }
@@ -141,17 +153,22 @@ static void do_accept(struct rondo_reactor *reactor, struct rondo_op *op)
 
 static void do_connect(struct rondo_reactor *reactor, struct rondo_op *op)
 {
-    rondo_reactor_retire(reactor, op, rondo_socket_pending_error(op->socket));
+    int rc = rondo_socket_pending_error(op->socket);
+    rondo_reactor_retire(reactor, op, rc ? rc : told_error(reactor, op->socket, 0));
 }
 
 static void do_watch(struct rondo_reactor *reactor, struct rondo_op *op)
 {
-    (void) reactor;
-    deliver(op, 0);
+    deliver(op, told_error(reactor, op->socket, 0));
 }
 
 static void do_recv_datagrams(struct rondo_reactor *reactor, struct rondo_op *op)
 {
+    ptrdiff_t told = told_error(reactor, op->socket, 0);
+    if (told) { /* and what there is to receive will be reported again */
+        deliver(op, told);
+        return;
+    }
     enum rondo_datagram_outcome outcome = rondo_datagrams_run(&reactor->datagrams, op, reactor->driver.core);
     if (op->state != RONDO_OP_ACTIVE)
         return;
@@ -203,8 +220,7 @@ rondo_run_fn *const rondo_reactor_run_of_kind[] = {
 ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
                                  size_t count)
 {
-    (void) driver;
-    return send_pieces(sock, pieces, count);
+    return send_pieces(rondo_reactor_of(driver), sock, pieces, count);
 }
 
 ptrdiff_t rondo_reactor_try_write(struct rondo_driver *driver, rondo_socket sock, bool blocking,

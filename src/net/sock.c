@@ -103,6 +103,8 @@ static void call_ready(struct rondo_side *side)
     ptrdiff_t result = call->kind->attempt(call);
     if (result == RONDO_SOCK_WAIT)
         return;
+    if (result == 0 && side->op.result < 0) /* no error of the socket's any more: it came with the event */
+        result = side->op.result;
     stop_waiting(call);
     settle(call, result);
     rondo_future_unref(&call->future);

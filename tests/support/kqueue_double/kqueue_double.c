@@ -13,7 +13,8 @@
  * real systems leave open it takes the bad one: a descriptor's writing filter comes before its reading one.
  *
  * RONDO_KQUEUE_DOUBLE in the environment asks for more: "no_user" for a system without EVFILT_USER, "interrupts" for
- * waits of which every third is interrupted.
+ * waits of which every third is interrupted, "takes_errors" for one that takes the error which it puts into an event away from
+ * the socket, as libkqueue does.
  *
  * Failures: whatever epoll refuses; what the double does not know (edges, one-shots, receipts) is EINVAL.
  * Invariants: only the triggering of the user filter may come from other threads and signal handlers, and touches
@@ -30,6 +31,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -294,6 +296,19 @@ static void put_user(struct queue *queue, struct out *out)
     put(out, &event); /* the trigger had no udata, and took the place of the one that was given */
 }
 
+/* An error has been told: which one, or, as asking would take it away, a likely one. */
+static void add_error(struct kevent *event, int descriptor)
+{
+    int number = 0;
+    socklen_t length = sizeof number;
+    if (!is_asked_for("takes_errors")) {
+        event->fflags = event->flags ? ECONNRESET : 0;
+    } else if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &number, &length) == 0) {
+        event->fflags = (unsigned) number;
+        event->flags |= EV_EOF;
+    }
+}
+
 static struct kevent writing_event(int descriptor, uint32_t found)
 {
     struct stat status;
@@ -301,8 +316,8 @@ static struct kevent writing_event(int descriptor, uint32_t found)
     struct kevent event = { .filter = EVFILT_WRITE, .data = 1 };
     if (found & EPOLLHUP || (found & EPOLLERR && is_pipe))
         event.flags = EV_EOF;
-    if (event.flags && found & EPOLLERR && !is_pipe)
-        event.fflags = ECONNRESET; /* asking which one it is would take it away */
+    if (found & EPOLLERR && !is_pipe)
+        add_error(&event, descriptor);
     return event;
 }
 
@@ -314,8 +329,8 @@ static struct kevent reading_event(int descriptor, uint32_t found)
     struct kevent event = { .filter = EVFILT_READ, .data = there };
     if (found & (EPOLLHUP | EPOLLRDHUP))
         event.flags = EV_EOF;
-    if (event.flags && found & EPOLLERR)
-        event.fflags = ECONNRESET;
+    if (found & EPOLLERR)
+        add_error(&event, descriptor);
     return event;
 }
 
