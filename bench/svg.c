@@ -3,7 +3,7 @@
  * (memory, time).
  *
  * It has no background of its own and takes its colours from the reader's scheme (prefers-color-scheme),
- * so that it reads well on light and on dark pages. Bars start at zero; the thin line on a bar spans the
+ * so that it reads well on light and on dark pages; opened by itself it asks for a background of that scheme. Bars start at zero; the thin line on a bar spans the
  * rounds; the figure at its end is the median. Within a case, bars of one column share their scale. */
 #include "svg.h"
 
@@ -36,6 +36,7 @@ struct layout {
 };
 
 static const char *const styles = "  <style>\n"
+                                  "    :root { color-scheme: light dark; }\n"
                                   "    text { font: 12px system-ui, -apple-system, 'Segoe UI', Roboto, "
                                   "'DejaVu Sans', sans-serif; fill: #1f2933; }\n"
                                   "    .title { font-size: 17px; font-weight: 600; }\n"

@@ -159,6 +159,8 @@ def outputs(program):
         check(tuning == {'spin_ns': 1000, 'receive_buffer_size': 4096, 'receive_buffers': 8, 'ring_entries': 64},
               f'the options are {tuning}')
         chart = xml.etree.ElementTree.parse(f'{folder}/a.svg').getroot()
+    style = chart.find('{http://www.w3.org/2000/svg}style').text
+    check('color-scheme: light dark' in style, 'dark colours on whatever background there is')
     texts = [element.text for element in chart.iter('{http://www.w3.org/2000/svg}text')]
     check('rondo-epoll' in texts, 'the chart does not name the server')
     check('TCP echo' in output and 'rondo-epoll' in output and 'spin_ns = 1000' in output, f'the table: {output}')
