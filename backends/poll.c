@@ -7,9 +7,15 @@
  * that whoever hands out something scarce in this order, such as the last free descriptors, starves nobody.
  * Waits with nanoseconds where there is ppoll(2), else with milliseconds, rounded up.
  *
+ * The kernel looks at all that it is given, so among ten thousand descriptors that are idle the busy ones would wait for them
+ * in each pass. Where there are many, a wait looks at the busy ones, which stand in front, and at a part of the others,
+ * the next time at the next part; only when a whole round of parts has found nothing it sleeps over all of them. Who has
+ * reported nothing for a round is busy no more. So each descriptor is looked at once in PARTS waits at least.
+ *
  * Failures: no memory for a slot; a wake channel refused. A descriptor that was closed behind our back is reported
  * as ready on both sides: the operation that waits for it then finds out.
- * Invariants: slot 0 is the wake channel; indices[d] is the slot of descriptor d, 0 for none. */
+ * Invariants: slot 0 is the wake channel; indices[d] is the slot of descriptor d, 0 for none; the busy ones are slots 1 to
+ * `busy`. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
@@ -25,17 +31,30 @@
 #include "reactor.h"
 
 #define FIRST_SLOTS 64
+#define FEW ((size_t) 1024) /* slots up to which all are looked at in each wait: a third of a millisecond */
+#define PARTS ((size_t) 64)
+#define LEAST_PART ((size_t) 64) /* slots */
+
+/* What goes with a slot. */
+struct note {
+    uint64_t cookie;
+    bool has_reported; /* since the round began */
+};
 
 struct rondo_poller {
     struct rondo_reactor *reactor;
     rondo_allocator allocator;
     struct pollfd *slots;
-    uint64_t *cookies; /* by slot */
+    struct note *notes; /* by slot */
     size_t count;
     size_t capacity;
     size_t *indices; /* by descriptor */
     size_t index_count;
-    size_t first; /* the slot to report first */
+    size_t first; /* where to begin with reporting */
+    size_t busy;
+    size_t next;           /* the slot at which the next part begins */
+    struct pollfd *picked; /* copies of the slots that a wait looks at, where these are not all */
+    size_t picked_capacity;
     struct rondo_wake wake;
 };
 
@@ -50,10 +69,10 @@ static int reserve_slot(struct rondo_poller *self)
     if (!slots)
         return rondo_fail(RONDO_ENOMEM, NULL);
     self->slots = slots;
-    uint64_t *cookies = rondo_reallocate(&self->allocator, self->cookies, capacity * sizeof(*cookies));
-    if (!cookies)
+    struct note *notes = rondo_reallocate(&self->allocator, self->notes, capacity * sizeof(*notes));
+    if (!notes)
         return rondo_fail(RONDO_ENOMEM, NULL);
-    self->cookies = cookies;
+    self->notes = notes;
     self->capacity = capacity;
     return 0;
 }
@@ -82,20 +101,39 @@ static int add(struct rondo_poller *self, rondo_socket sock)
     if (rc < 0)
         return rc;
     self->slots[self->count] = (struct pollfd){ .fd = sock };
+    self->notes[self->count] = (struct note){ 0 };
     self->indices[sock] = self->count++;
     return 0;
+}
+
+static void move(struct rondo_poller *self, size_t from, size_t to)
+{
+    self->slots[to] = self->slots[from];
+    self->notes[to] = self->notes[from];
+    self->indices[self->slots[to].fd] = to;
+}
+
+static void exchange(struct rondo_poller *self, size_t one, size_t other)
+{
+    struct pollfd slot = self->slots[one];
+    struct note note = self->notes[one];
+    move(self, other, one);
+    self->slots[other] = slot;
+    self->notes[other] = note;
+    self->indices[slot.fd] = other;
 }
 
 static void drop(struct rondo_poller *self, rondo_socket sock)
 {
     size_t slot = self->indices[sock];
+    if (slot <= self->busy) { /* the last of the busy ones takes its place, and gives it its own */
+        exchange(self, slot, self->busy);
+        slot = self->busy--;
+    }
     size_t last = --self->count;
+    if (slot != last)
+        move(self, last, slot);
     self->indices[sock] = 0;
-    if (slot == last)
-        return;
-    self->slots[slot] = self->slots[last];
-    self->cookies[slot] = self->cookies[last];
-    self->indices[self->slots[slot].fd] = slot;
 }
 
 static int poll_change(struct rondo_poller *self, rondo_socket sock, uint64_t cookie, unsigned from,
@@ -113,7 +151,7 @@ static int poll_change(struct rondo_poller *self, rondo_socket sock, uint64_t co
     size_t slot = self->indices[sock];
     self->slots[slot].events =
         (short) ((to & RONDO_POLL_READ ? POLLIN : 0) | (to & RONDO_POLL_WRITE ? POLLOUT : 0));
-    self->cookies[slot] = cookie;
+    self->notes[slot].cookie = cookie;
     return 0;
 }
 
@@ -121,53 +159,159 @@ static int poll_change(struct rondo_poller *self, rondo_socket sock, uint64_t co
 
 #if defined(RONDO_HAVE_PPOLL)
 
-static int wait_once(struct rondo_poller *self, rondo_ns timeout)
+static int wait_once(struct pollfd *slots, size_t count, rondo_ns timeout)
 {
     struct timespec span = { .tv_sec = (time_t) (timeout / RONDO_S(1)),
                              .tv_nsec = (long) (timeout % RONDO_S(1)) };
-    return ppoll(self->slots, (nfds_t) self->count, timeout < 0 ? NULL : &span, NULL);
+    return ppoll(slots, (nfds_t) count, timeout < 0 ? NULL : &span, NULL);
 }
 
 #else
 
-static int wait_once(struct rondo_poller *self, rondo_ns timeout)
+static int wait_once(struct pollfd *slots, size_t count, rondo_ns timeout)
 {
     rondo_ns milliseconds = timeout < 0 ? -1 : timeout / RONDO_MS(1) + (timeout % RONDO_MS(1) != 0);
-    return poll(self->slots, (nfds_t) self->count, milliseconds < INT_MAX ? (int) milliseconds : INT_MAX);
+    return poll(slots, (nfds_t) count, milliseconds < INT_MAX ? (int) milliseconds : INT_MAX);
 }
 
 #endif
 
 /* Whatever is not the one side is the other: hang-up, error and a closed descriptor are both. */
-static void report(struct rondo_poller *self, size_t slot)
+static void report(struct rondo_poller *self, const struct pollfd *slot)
 {
-    unsigned found = (unsigned short) self->slots[slot].revents;
+    unsigned found = (unsigned short) slot->revents;
     unsigned sides = found & ~(unsigned) POLLOUT ? RONDO_POLL_READ : 0;
     if (found & ~(unsigned) POLLIN)
         sides |= RONDO_POLL_WRITE;
-    rondo_reactor_notify(self->reactor, self->cookies[slot], sides);
+    struct note *note = &self->notes[self->indices[slot->fd]];
+    note->has_reported = true;
+    rondo_reactor_notify(self->reactor, note->cookie, sides);
+}
+
+/* What was found among @slots, of which the first is the wake channel. */
+static void report_all(struct rondo_poller *self, const struct pollfd *slots, size_t count, int found)
+{
+    if (found > 0 && slots[0].revents) {
+        rondo_wake_drain(&self->wake);
+        found--;
+    }
+    size_t at = self->first < count ? self->first : 1;
+    bool is_first = true;
+    for (size_t i = 1; i < count && found > 0; i++, at = at + 1 < count ? at + 1 : 1) {
+        if (!slots[at].revents)
+            continue;
+        if (is_first)
+            self->first = at + 1;
+        is_first = false;
+        found--;
+        report(self, &slots[at]);
+    }
+}
+
+/* --- a part at a time --------------------------------------------------------------------------------- */
+
+static size_t part_size(const struct rondo_poller *self)
+{
+    size_t part = self->count / PARTS;
+    return part > LEAST_PART ? part : LEAST_PART;
+}
+
+/* False, without memory for it or where so many are busy that it makes no difference: look at all. */
+static bool goes_by_parts(struct rondo_poller *self)
+{
+    size_t wanted = 1 + self->busy + part_size(self);
+    if (self->count <= FEW || wanted > self->count / 2)
+        return false;
+    if (wanted <= self->picked_capacity)
+        return true;
+    struct pollfd *picked = rondo_reallocate(&self->allocator, self->picked, self->count * sizeof(*picked));
+    if (!picked)
+        return false;
+    self->picked = picked;
+    self->picked_capacity = self->count;
+    return true;
+}
+
+/* The wake channel, the busy ones and the next part of the others; returns how many. */
+static size_t pick(struct rondo_poller *self)
+{
+    size_t front = 1 + self->busy;
+    size_t part = part_size(self);
+    if (self->next < front)
+        self->next = front;
+    if (part > self->count - self->next)
+        part = self->count - self->next;
+    memcpy(self->picked, self->slots, front * sizeof(*self->picked));
+    memcpy(self->picked + front, self->slots + self->next, part * sizeof(*self->picked));
+    self->next += part;
+    return front + part;
+}
+
+/* Who has reported stands in front. @picked may be the slots themselves: what comes to a place that is behind was seen. */
+static void promote(struct rondo_poller *self, const struct pollfd *picked, size_t count)
+{
+    for (size_t i = self->busy + 1; i < count; i++)
+        if (picked[i].revents)
+            exchange(self, self->indices[picked[i].fd], ++self->busy);
+}
+
+static void end_round(struct rondo_poller *self)
+{
+    for (size_t slot = self->busy; slot > 0; slot--) {
+        if (!self->notes[slot].has_reported)
+            exchange(self, slot, self->busy--);
+        else
+            self->notes[slot].has_reported = false;
+    }
+    self->next = 0;
+}
+
+/* As wait_once over one part, and reported. */
+static int look_at_part(struct rondo_poller *self)
+{
+    size_t count = pick(self);
+    int found = wait_once(self->picked, count, 0);
+    if (found > 0) {
+        report_all(self, self->picked, count, found);
+        promote(self, self->picked, count);
+    }
+    if (self->next >= self->count)
+        end_round(self);
+    return found;
+}
+
+/* 0: nothing is ready anywhere, and the wait may sleep. */
+static int look_at_parts(struct rondo_poller *self, bool may_sleep)
+{
+    int found;
+    size_t parts = self->count / part_size(self) + 1;
+    do
+        found = look_at_part(self);
+    while (found == 0 && may_sleep && --parts > 0);
+    return found;
+}
+
+static int explain_failure(void)
+{
+    return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "poll failed");
 }
 
 static int poll_wait(struct rondo_poller *self, rondo_ns timeout)
 {
-    int found = wait_once(self, timeout);
+    bool by_parts = goes_by_parts(self);
+    if (by_parts) {
+        int found = look_at_parts(self, timeout != 0);
+        if (found < 0)
+            return explain_failure();
+        if (found > 0 || timeout == 0)
+            return 0;
+    }
+    int found = wait_once(self->slots, self->count, timeout);
     if (found < 0)
-        return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "poll failed");
-    if (found > 0 && self->slots[0].revents) {
-        rondo_wake_drain(&self->wake);
-        found--;
-    }
-    size_t slot = self->first < self->count ? self->first : 1;
-    bool is_first = true;
-    for (size_t i = 1; i < self->count && found > 0; i++, slot = slot + 1 < self->count ? slot + 1 : 1) {
-        if (!self->slots[slot].revents)
-            continue;
-        if (is_first)
-            self->first = slot + 1;
-        is_first = false;
-        found--;
-        report(self, slot);
-    }
+        return explain_failure();
+    report_all(self, self->slots, self->count, found);
+    if (by_parts)
+        promote(self, self->slots, self->count);
     return 0;
 }
 
@@ -184,7 +328,8 @@ static void poll_close(struct rondo_poller *self)
     if (self->wake.reader != RONDO_INVALID_SOCKET)
         rondo_wake_close(&self->wake);
     rondo_release(&allocator, self->slots);
-    rondo_release(&allocator, self->cookies);
+    rondo_release(&allocator, self->notes);
+    rondo_release(&allocator, self->picked);
     rondo_release(&allocator, self->indices);
     rondo_release(&allocator, self);
 }
