@@ -79,7 +79,9 @@ static void connection_made(rondo_protocol *protocol, rondo_transport *transport
 static void data_received(rondo_protocol *protocol, const void *data, size_t length)
 {
     rondo_transport *other = other_of(end_of(protocol));
-    if (other && rondo_transport_write(other, data, length) < 0)
+    if (!other || rondo_transport_is_closing(other))
+        return; /* it is gone, and this one ends with it */
+    if (rondo_transport_write(other, data, length) < 0)
         rondo_transport_abort(rondo_protocol_transport(protocol)); /* out of memory */
 }
 

@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 CLIENTS = 1000
 PATIENCE = 60
@@ -427,9 +428,9 @@ def chat(programs, backend):
 
 
 @contextlib.contextmanager
-def proxy(programs, backend, port, end=signal.SIGTERM, ending=-signal.SIGTERM):
+def proxy(programs, backend, port, end=signal.SIGTERM, ending=-signal.SIGTERM, **popen):
     command = [f'{programs}/tcp_proxy', '--backend', backend, '--listen', '127.0.0.1:0', '--to', f'127.0.0.1:{port}']
-    with running(backend, command, end, ending) as address:
+    with running(backend, command, end, ending, **popen) as address:
         yield int(address.rsplit(':', 1)[1])
 
 
@@ -469,6 +470,28 @@ def proxy_holds_back(programs, backend):
             target.close()
             client.settimeout(PATIENCE)
             check(receive_all(client) == b'the other way', 'the other direction is closed')
+
+
+def proxy_left_alone(programs, backend):
+    """Clients that go in the middle of what they get: the proxy says nothing of it."""
+    def send_without_end(target):
+        with target, contextlib.suppress(ConnectionError):
+            target.settimeout(PATIENCE)
+            while True:
+                target.sendall(bytes(1 << 20))
+
+    with socket.create_server(('127.0.0.1', 0)) as listener, tempfile.TemporaryFile('w+') as said:
+        with proxy(programs, backend, listener.getsockname()[1], stderr=said) as through:
+            for _ in range(40):
+                with connect(through) as client:
+                    sender = threading.Thread(target=send_without_end, args=listener.accept()[:1])
+                    sender.start()
+                    client.settimeout(PATIENCE)
+                    client.recv(3 << 20, socket.MSG_WAITALL)
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                sender.join()
+        said.seek(0)
+        check((text := said.read()) == '', f'it says {text[:200]!r}')
 
 
 def proxy_interrupted(programs, backend):
@@ -650,8 +673,8 @@ def wrk_through_proxy(programs, backend):
 
 CASES = (plain_socket, late_reader, rude_clients, ends_with_clients, port_in_use, nc, socat, asyncio_streams,
          asyncio_streams_two_loops, client_of_asyncio, client_refused, unix_streams, unix_client, unix_abstract,
-         unix_socat, inherited, chat, proxy_streams, proxy_without_target, proxy_holds_back, proxy_interrupted, http_files,
-         http_refusals, http_pipelining, http_interrupted, http_without_descriptors, wrk_through_proxy)
+         unix_socat, inherited, chat, proxy_streams, proxy_without_target, proxy_holds_back, proxy_left_alone,
+         proxy_interrupted, http_files, http_refusals, http_pipelining, http_interrupted, http_without_descriptors, wrk_through_proxy)
 
 
 CASES += (watch_fd,)
