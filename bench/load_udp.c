@@ -86,7 +86,7 @@ static int check_answer(struct field *field, struct sender *sender, unsigned ind
     const unsigned char *expected = bytes_of(field, sender, sender->received);
     if (field->messages[index].msg_len != field->load->size ||
         memcmp(field->pieces[index].iov_base, expected, field->load->size) != 0)
-        return fail(field, sender, "lost, or a wrong byte came back");
+        return fail(field, sender, "lost for want of room (net.core.rmem_max), or a wrong byte came back");
     bench_histogram_add(&field->histogram, now - *time_of(field, sender, sender->received));
     sender->received++;
     field->answers++;
@@ -134,6 +134,8 @@ static int open_sender(struct field *field, struct sender *sender)
     const struct bench_address *address = &field->load->wire->address;
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = sender };
     sender->fd = socket(address->socket.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (sender->fd >= 0)
+        bench_wire_widen(sender->fd);
     if (sender->fd < 0 ||
         connect(sender->fd, (const struct sockaddr *) &address->socket, address->length) < 0 ||
         epoll_ctl(field->epoll, EPOLL_CTL_ADD, sender->fd, &event) < 0)

@@ -76,11 +76,21 @@ static int listen_unix(struct bench_address *address)
     return listener < 0 ? -1 : settle(listener, address, BACKLOG);
 }
 
+void bench_wire_widen(int sock)
+{
+    const int size = 4 * 1024 * 1024;
+    if (setsockopt(sock, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+        setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &size, sizeof size); /* what the system allows */
+}
+
 static int bind_datagrams(struct bench_address *address)
 {
     *address = loopback(0);
     int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    return sock < 0 ? -1 : settle(sock, address, 0);
+    if (sock < 0)
+        return -1;
+    bench_wire_widen(sock);
+    return settle(sock, address, 0);
 }
 
 static int open_pair(struct bench_wire *wire)

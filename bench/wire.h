@@ -34,6 +34,9 @@ void bench_wire_close(struct bench_wire *wire);
  * others (SO_REUSEPORT). Returns the descriptor, its address in *@ret_address; -1 with errno. */
 int bench_wire_listen(unsigned port, bool shared, struct bench_address *ret_address);
 
+/* Have a datagram socket keep much, as far as the system allows: what finds no room is lost, and so is the measurement. */
+void bench_wire_widen(int sock);
+
 /* The port of an address of TCP or UDP. */
 unsigned bench_address_port(const struct bench_address *address);
 
