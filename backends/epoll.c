@@ -61,12 +61,12 @@ static int open_set(struct rondo_poller *self)
 {
     int descriptor = epoll_create1(EPOLL_CLOEXEC);
     if (descriptor < 0)
-        return rondo_fail(rondo_error_from_system(errno), "epoll_create1 failed");
+        return rondo_fail_what(rondo_error_from_system(errno), "epoll_create1");
     struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_COOKIE };
     if (epoll_ctl(descriptor, EPOLL_CTL_ADD, self->wake.reader, &event) < 0) {
         int number = errno;
         close(descriptor);
-        return rondo_fail(rondo_error_from_system(number), "the wake descriptor cannot be watched");
+        return rondo_fail_what(rondo_error_from_system(number), "the wake descriptor cannot be watched");
     }
     if (self->descriptor >= 0)
         close(self->descriptor);
@@ -80,7 +80,7 @@ static int epoll_start(struct rondo_poller *self)
     int rc = rondo_wake_open(&self->wake);
     if (rc < 0) {
         self->wake.reader = -1;
-        return rondo_fail(rc, "no descriptor for waking the loop");
+        return rondo_fail_what(rc, "no descriptor for waking the loop");
     }
     if ((rc = open_set(self)) < 0)
         return rc;
@@ -179,7 +179,7 @@ static int epoll_poll(struct rondo_poller *self, rondo_ns timeout)
         grow_events(self);
     int count = wait_once(self, timeout);
     if (count < 0)
-        return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "epoll_wait failed");
+        return errno == EINTR ? 0 : rondo_fail_what(rondo_error_from_system(errno), "epoll_wait");
     struct rondo_reactor *reactor = self->reactor;
     const struct epoll_event *end = self->events + count;
     for (const struct epoll_event *event = self->events; event < end; event++) {

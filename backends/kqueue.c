@@ -293,11 +293,12 @@ static int open_wake(struct rondo_poller *self)
     int rc = rondo_wake_open(&self->wake);
     if (rc < 0) {
         self->wake.reader = RONDO_INVALID_SOCKET;
-        return rondo_fail(rc, "no descriptor for waking the loop");
+        return rondo_fail_what(rc, "no descriptor for waking the loop");
     }
     struct kevent change = make_change(self->wake.reader, 0, RONDO_POLL_READ, EV_ADD);
     int number = apply(self, &change);
-    return number ? rondo_fail(rondo_error_from_system(number), "the wake descriptor cannot be watched") : 0;
+    return number ? rondo_fail_what(rondo_error_from_system(number), "the wake descriptor cannot be watched")
+                  : 0;
 }
 
 static void kqueue_wake(struct rondo_poller *self)
@@ -379,7 +380,7 @@ static int kqueue_wait(struct rondo_poller *self, rondo_ns timeout)
     int count = kevent(self->descriptor, NULL, 0, self->events, (event_count) self->capacity,
                        timeout < 0 ? NULL : &span);
     if (count < 0)
-        return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "kevent failed");
+        return errno == EINTR ? 0 : rondo_fail_what(rondo_error_from_system(errno), "kevent");
     for (int i = 0; i < count; i++) {
         const struct kevent *event = &self->events[i];
         if (has_error(event))
@@ -414,10 +415,10 @@ static int kqueue_start(struct rondo_poller *self)
 {
     self->descriptor = kqueue();
     if (self->descriptor < 0)
-        return rondo_fail(rondo_error_from_system(errno), "kqueue failed");
+        return rondo_fail_what(rondo_error_from_system(errno), "kqueue");
     self->process = rondo_process_self();
     if (fcntl(self->descriptor, F_SETFD, FD_CLOEXEC) < 0)
-        return rondo_fail(rondo_error_from_system(errno), "the queue cannot be made close-on-exec");
+        return rondo_fail_what(rondo_error_from_system(errno), "the queue cannot be made close-on-exec");
     return open_wake(self);
 }
 

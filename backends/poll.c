@@ -293,7 +293,7 @@ static int look_at_parts(struct rondo_poller *self, bool may_sleep)
 
 static int explain_failure(void)
 {
-    return errno == EINTR ? 0 : rondo_fail(rondo_error_from_system(errno), "poll failed");
+    return errno == EINTR ? 0 : rondo_fail_what(rondo_error_from_system(errno), "poll");
 }
 
 static int poll_wait(struct rondo_poller *self, rondo_ns timeout)
@@ -342,7 +342,7 @@ static int poll_start(struct rondo_poller *self)
     rc = rondo_wake_open(&self->wake);
     if (rc < 0) {
         self->wake.reader = RONDO_INVALID_SOCKET;
-        return rondo_fail(rc, "no descriptor for waking the loop");
+        return rondo_fail_what(rc, "no descriptor for waking the loop");
     }
     self->slots[0] = (struct pollfd){ .fd = self->wake.reader, .events = POLLIN };
     self->count = 1;

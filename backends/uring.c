@@ -46,7 +46,7 @@ static int explain_enter(int number)
     case EEXIST:
         return rondo_fail(RONDO_ETHREAD, "an io_uring loop can only be run by the thread that ran it first");
     default:
-        return rondo_fail(rondo_error_from_system(number), "io_uring_enter failed (errno %d)", number);
+        return rondo_fail_what(rondo_error_from_system(number), "io_uring_enter");
     }
 }
 
@@ -80,7 +80,7 @@ static int enable(struct rondo_uring *uring)
 {
     int rc = io_uring_register((unsigned) uring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
     if (rc < 0)
-        return rondo_fail(rondo_error_from_system(-rc), "the io_uring could not be enabled (errno %d)", -rc);
+        return rondo_fail_what(rondo_error_from_system(-rc), "the io_uring could not be enabled");
     uring->enabled = true;
     return 0;
 }

@@ -105,7 +105,7 @@ static int explain_setup(int number)
     case EINVAL:
         return rondo_fail(RONDO_ENOTSUP, "the io_uring of this kernel is too old: Linux 6.0 is needed");
     default:
-        return rondo_fail(rondo_error_from_system(number), "io_uring_setup failed (errno %d)", number);
+        return rondo_fail_what(rondo_error_from_system(number), "io_uring_setup");
     }
 }
 

@@ -72,6 +72,11 @@ int rondo_fail_text(int code, const char *text)
     return code;
 }
 
+int rondo_fail_what(int code, const char *what)
+{
+    return rondo_fail(code, "%s: %s", what, rondo_strerror(code));
+}
+
 int rondo_fail_v(int code, const char *format, va_list arguments)
 {
     if (!format)

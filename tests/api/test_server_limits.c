@@ -242,6 +242,29 @@ START_TEST(test_failing_listener)
 }
 END_TEST
 
+/* A loop that cannot be made for want of descriptors says so, whichever call it was. */
+START_TEST(test_loop)
+{
+    limit_descriptors();
+    hog_descriptors();
+    int rc = RONDO_EMFILE;
+    for (int room = 0; rc < 0; room++) {
+        ck_assert_int_lt(room, ROOM);
+        rondo_loop_options options = RONDO_LOOP_OPTIONS;
+        options.backend = support_backend();
+        rondo_loop *loop = NULL;
+        rc = rondo_loop_new(&options, &loop);
+        ck_assert(rc == 0 || rc == RONDO_EMFILE);
+        if (rc < 0)
+            ck_assert_ptr_nonnull(strstr(rondo_last_error_message(), rondo_strerror(RONDO_EMFILE)));
+        rondo_loop_free(loop);
+        close(hogs[--hog_count]);
+    }
+    release_descriptors();
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old_limit), 0);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     if (support_has_own_limits()) {
@@ -254,6 +277,7 @@ static void add_cases(Suite *suite)
     tcase_add_loop_test(limits, test_resumes_when_one_closes, 0, 2);
     tcase_add_loop_test(limits, test_closed_while_resting, 0, 2);
     tcase_add_test(limits, test_connect_out_of_descriptors);
+    tcase_add_test(limits, test_loop);
 
     TCase *listener = support_case(suite, "listener");
     tcase_add_test(listener, test_failing_listener);
