@@ -145,6 +145,14 @@ static void connection_made(rondo_protocol *protocol, rondo_transport *transport
     say(member->chat, member, NULL, "* welcome; your name?");
 }
 
+/* What would be a command to the terminals of those who read it is a space. */
+static void make_harmless(char *line, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char) line[i] < ' ' || line[i] == 0x7f)
+            line[i] = ' ';
+}
+
 /* As many lines as may be said in a pass; returns the bytes that are done with. */
 static size_t take_bytes(struct member *member, const char *bytes, size_t length)
 {
@@ -153,7 +161,7 @@ static size_t take_bytes(struct member *member, const char *bytes, size_t length
     while (i < length && lines < LINES_IN_A_PASS && !rondo_transport_is_closing(member->transport)) {
         char byte = bytes[i++];
         if (byte != '\n') {
-            member->line[member->length++] = byte ? byte : ' ';
+            member->line[member->length++] = byte;
             if (member->length < LONGEST_LINE)
                 continue;
             say(member->chat, member, NULL, "* that was too long a line; goodbye");
@@ -162,6 +170,7 @@ static size_t take_bytes(struct member *member, const char *bytes, size_t length
         }
         if (member->length > 0 && member->line[member->length - 1] == '\r')
             member->length--;
+        make_harmless(member->line, member->length);
         member->line[member->length] = '\0';
         member->length = 0;
         take_line(member, member->line);

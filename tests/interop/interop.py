@@ -403,6 +403,8 @@ def chat(programs, backend):
             ann, bob = chat_guests(where, path)
             ann.say('hi\r')
             bob.expect('ann: hi')
+            ann.say('\x1b[2Jhi\ragain\a\0')
+            bob.expect('ann:  [2Jhi again  ')
             bob.say('/who')
             bob.expect('* bob (you)')
             bob.expect('* ann')
