@@ -29,9 +29,6 @@
 #define SCRATCH_SIZE ((size_t) 256 * 1024) /* asyncio's max_size */
 #define SCRATCH_ALIGNMENT ((size_t) 64)
 
-/* What an op's `flags` say. */
-enum { IS_QUEUED = 1, IS_FAILED = 2 };
-
 /* --- entries ------------------------------------------------------------------------------------- */
 
 /* By a quarter: what is not used of it is memory of each connection all the same. */
@@ -190,9 +187,9 @@ void rondo_reactor_retire(struct rondo_reactor *reactor, struct rondo_op *op, pt
 
 void rondo_reactor_hold(struct rondo_reactor *reactor, struct rondo_op *op)
 {
-    if (op->flags & IS_QUEUED)
+    if (op->flags & RONDO_IS_QUEUED)
         return; /* it was paused and resumed in its run */
-    op->flags |= IS_QUEUED;
+    op->flags |= RONDO_IS_QUEUED;
     reactor->driver.is_quiet = false;
     reactor->driver.completions++;
     rondo_ready_list_append(&reactor->held, &op->ready);
@@ -201,7 +198,7 @@ void rondo_reactor_hold(struct rondo_reactor *reactor, struct rondo_op *op)
 static void run_cancelled(struct rondo_ready *node, struct rondo_core *core)
 {
     struct rondo_op *op = rondo_container(node, struct rondo_op, ready);
-    ptrdiff_t result = op->flags & IS_FAILED ? op->result : RONDO_ECANCELLED;
+    ptrdiff_t result = op->flags & RONDO_IS_FAILED ? op->result : RONDO_ECANCELLED;
     op->flags = 0;
     rondo_reactor_retire(rondo_reactor_of(core->driver), op, result);
 }
@@ -211,9 +208,9 @@ static void finish_soon(struct rondo_reactor *reactor, struct rondo_op *op)
 {
     forget(reactor, op);
     op->ready.run = run_cancelled;
-    if (!(op->flags & IS_QUEUED))
+    if (!(op->flags & RONDO_IS_QUEUED))
         rondo_ready_list_append(&reactor->driver.core->queue, &op->ready);
-    op->flags |= IS_QUEUED;
+    op->flags |= RONDO_IS_QUEUED;
 }
 
 /* What a watch comes to that was cancelled while it stood in a queue. */
@@ -230,13 +227,13 @@ static void drop_watch(struct rondo_reactor *reactor, struct rondo_op *op)
     forget(reactor, op);
     reactor->driver.active--;
     op->state = RONDO_OP_IDLE;
-    op->flags &= IS_QUEUED;
+    op->flags &= RONDO_IS_QUEUED;
     op->ready.run = run_dropped;
 }
 
 static void finish_unpolled(struct rondo_reactor *reactor, struct rondo_op *op, int code)
 {
-    op->flags |= IS_FAILED;
+    op->flags |= RONDO_IS_FAILED;
     op->result = code;
     finish_soon(reactor, op);
 }
@@ -267,6 +264,8 @@ void rondo_reactor_resume(struct rondo_driver *driver, struct rondo_op *op)
         return;
     if (op->kind == RONDO_OP_RECV_DATAGRAMS && rondo_datagrams_are_held(op))
         rondo_reactor_hold(reactor, op);
+    else if (op->flags & RONDO_IS_QUEUED)
+        op->flags |= RONDO_IS_STALE;
     if (!(reactor->entries[op->socket].registered & RONDO_POLL_READ))
         mark_dirty(reactor, &reactor->entries[op->socket]);
 }
@@ -334,7 +333,7 @@ static int park(struct rondo_reactor *reactor, struct rondo_op *op)
     unsigned need = side == RONDO_READING ? RONDO_POLL_READ : RONDO_POLL_WRITE;
     if ((entry->registered & need) == 0)
         mark_dirty(reactor, entry);
-    if (!(op->flags & IS_QUEUED)) /* else a watch that was dropped in this pass */
+    if (!(op->flags & RONDO_IS_QUEUED)) /* else a watch that was dropped in this pass */
         op->ready.run = rondo_reactor_run_of_kind[op->kind];
     op->state = RONDO_OP_ACTIVE;
     op->paused = false;
@@ -385,10 +384,10 @@ void rondo_reactor_close_socket(struct rondo_driver *driver, rondo_socket sock)
 static inline void notify_side(struct rondo_reactor *reactor, struct rondo_reactor_entry *entry, int side)
 {
     struct rondo_op *op = entry->ops[side];
-    if (!op) {
+    if (!op || op->paused) { /* resumed in this pass, it has its turn in the next one */
         drop_interest(reactor, entry, side);
     } else if (!op->flags) {
-        op->flags = IS_QUEUED;
+        op->flags = RONDO_IS_QUEUED;
         reactor->driver.completions++;
         rondo_ready_list_append(reactor->completed, &op->ready);
     }

@@ -10,6 +10,13 @@
 
 enum { RONDO_READING, RONDO_WRITING };
 
+/* What an op's `flags` say. */
+enum {
+    RONDO_IS_QUEUED = 1,
+    RONDO_IS_FAILED = 2,
+    RONDO_IS_STALE = 4 /* paused and resumed since it was queued: as in asyncio, only the next wait counts */
+};
+
 /* One descriptor. */
 struct rondo_reactor_entry {
     struct rondo_op *ops[2]; /* RONDO_READING, RONDO_WRITING */

@@ -183,13 +183,14 @@ static void do_writable(struct rondo_reactor *reactor, struct rondo_op *op)
     rondo_reactor_retire(reactor, op, 0);
 }
 
-/* The run function of a kind: nothing but the kind's own, unless it is paused. */
+/* The run function of a kind: nothing but the kind's own, unless it is or was paused. */
 #define RUN(name, act)                                                       \
     static void name(struct rondo_ready *node, struct rondo_core *core)      \
     {                                                                        \
         struct rondo_op *op = rondo_container(node, struct rondo_op, ready); \
+        unsigned flags = op->flags;                                          \
         op->flags = 0;                                                       \
-        if (op->paused)                                                      \
+        if (op->paused || flags & RONDO_IS_STALE)                            \
             rondo_reactor_rest(rondo_reactor_of(core->driver), op);          \
         else                                                                 \
             act(rondo_reactor_of(core->driver), op);                         \
