@@ -579,6 +579,7 @@ int main(int count, char **arguments)
         { NULL, 0, NULL, 0 },
     };
     rondo_loop_options loop_options = RONDO_LOOP_OPTIONS;
+    loop_options.receive_buffer_size = 8192; /* requests are small, and those that wait take memory */
     struct site site = { .host = "127.0.0.1", .port = 8080 };
     bool is_wrong = false;
     int option;
