@@ -26,21 +26,28 @@ static int run_micro(const char *suite, const char *test, int other_core)
     return 0;
 }
 
+/* Better to fail now than in half an hour. */
+static bool can_write(const char *path)
+{
+    FILE *file = path ? fopen(path, "a") : NULL;
+    if (path && !file)
+        fprintf(stderr, "rondo-bench: cannot write %s: %s\n", path, strerror(errno));
+    if (file)
+        fclose(file);
+    return file || !path;
+}
+
 static int run(const struct bench_options *options)
 {
     struct bench_plan plan;
     int rc = bench_plan_make(&plan, options);
     if (rc != 0)
         return rc;
-    FILE *first = options->svg ? fopen(options->svg, "a") : NULL; /* better to fail now than in ten minutes */
-    if (options->svg && !first) {
-        fprintf(stderr, "rondo-bench: cannot write %s: %s\n", options->svg, strerror(errno));
+    bool table = !options->json || strcmp(options->json, "-") != 0;
+    if (!can_write(options->svg) || !can_write(table ? options->json : NULL)) {
         bench_plan_free(&plan);
         return 1;
     }
-    if (first)
-        fclose(first);
-    bool table = !options->json || strcmp(options->json, "-") != 0;
     if (table)
         bench_report_machine(&plan);
     fflush(stdout);
@@ -57,6 +64,15 @@ static int run(const struct bench_options *options)
     return rc;
 }
 
+/* What went to the standard output has arrived there. */
+static int finish(int rc)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return rc;
+    fputs("rondo-bench: cannot write to the standard output\n", stderr);
+    return 1;
+}
+
 int main(int count, char **arguments)
 {
     if (count == 5 && strcmp(arguments[1], "--child-micro") == 0)
@@ -70,17 +86,17 @@ int main(int count, char **arguments)
     switch (options.mode) {
     case BENCH_MODE_HELP:
         bench_options_help();
-        return 0;
+        return finish(0);
     case BENCH_MODE_LIST:
         bench_report_list();
-        return 0;
+        return finish(0);
     case BENCH_MODE_PROBE:
         bench_report_probe(&host);
-        return 0;
+        return finish(0);
     case BENCH_MODE_SERVE:
         return bench_serve(&options);
     case BENCH_MODE_RUN:
         break;
     }
-    return run(&options);
+    return finish(run(&options));
 }

@@ -232,10 +232,17 @@ def refusals(program):
 
 
 def unwritable(program):
+    """It is said before anything is measured, where that can be known."""
+    short = ('--only', 'echo', '--connections', '1', '--sizes', '1', '--pipeline', '1', '--rounds', '1', '--seconds', '0.01')
     for option in ('--json', '--svg'):
-        _, errors = run(program, '--only', 'echo', '--connections', '1', '--sizes', '1', '--pipeline', '1', '--rounds',
-                        '1', '--seconds', '0.01', option, '/nowhere/at/all', code=1)
+        output, errors = run(program, *short, option, '/nowhere/at/all', code=1)
         check('/nowhere/at/all' in errors, f'it says {errors!r}')
+        check(output == '' and 'echo' not in errors, f'{option}: it measures all the same')
+    with open('/dev/full', 'w', encoding='ascii') as full:
+        for arguments in short, (*short, '--json', '-'), ('--list',), ('--probe',), ('--help',):
+            done = subprocess.run([program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+            check(done.returncode == 1, f'{arguments}: exit code {done.returncode}')
+            check('standard output' in done.stderr, f'{arguments}: it says {done.stderr!r}')
 
 
 def port_in_use(program):
