@@ -135,11 +135,12 @@ rondo_future *rondo_sock_call_start(struct rondo_sock_call *call)
     }
     const struct rondo_watch watch = { .type = &watch_type, .context = call };
     rondo_future_ref(future);
-    if (rondo_descriptor_watch(future->loop, call->sock, call->kind->side, &watch, &call->side) == 0)
+    int rc = rondo_descriptor_watch(future->loop, call->sock, call->kind->side, &watch, &call->side);
+    if (rc == 0)
         return future;
+    settle(call, rc); /* the first try may have sent a part, or begun to connect */
     rondo_future_unref(future);
-    rondo_future_unref(future);
-    return NULL;
+    return future;
 }
 
 /* --- values that are handed out ------------------------------------------------------------------------------ */

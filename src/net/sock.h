@@ -65,7 +65,7 @@ int rondo_sock_check(rondo_loop *loop, rondo_socket sock, bool *ret_is_blocking)
 /* A call that is ready to be filled in; NULL with the error of a misuse or of memory. */
 struct rondo_sock_call *rondo_sock_call_new(rondo_loop *loop, rondo_socket sock,
                                             const struct rondo_sock_kind *kind);
-/* Try it, and have it wait where need be. The call is the future's from now on; NULL with an error, then it is gone. */
+/* Try it, and have it wait where need be. The call is the future's from now on, which has failed where it cannot wait. */
 rondo_future *rondo_sock_call_start(struct rondo_sock_call *call);
 
 /* Memory for a value that a future hands out; NULL with an error. */

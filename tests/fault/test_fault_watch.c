@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "peer.h"
 
@@ -193,12 +194,41 @@ START_TEST(test_all_later_failures)
 }
 END_TEST
 
+/* Without a future nothing was done: where a part was sent before the memory for waiting failed, there is one. */
+START_TEST(test_null_is_nothing_done)
+{
+    static char large[600000], byte;
+    size_t nth = 0;
+    bool has_failed;
+    do {
+        ck_assert_uint_lt(nth, LONGEST_WALK);
+        ck_assert(begin());
+        int high = fcntl(pair[0], F_DUPFD_CLOEXEC, 700);
+        ck_assert_int_ge(high, 0);
+        support_fail_nth(++nth);
+        rondo_future *future = rondo_sock_sendall(loop, high, large, sizeof large);
+        has_failed = support_has_failed();
+        support_fail_nth(0);
+        if (!future)
+            ck_assert_int_eq(recv(pair[1], &byte, 1, MSG_DONTWAIT), -1);
+        else if (has_failed)
+            ck_assert_int_eq(rondo_future_result(future, NULL), RONDO_ENOMEM);
+        rondo_future_cancel(future);
+        rondo_future_unref(future);
+        peer_close(high);
+        end();
+    } while (has_failed);
+    ck_assert_uint_gt(nth, 2);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     int count = (int) (sizeof walks / sizeof walks[0]);
     TCase *tcase = support_case(suite, "allocation failures");
     tcase_add_loop_test(tcase, test_one_failure, 0, count);
     tcase_add_loop_test(tcase, test_all_later_failures, 0, count);
+    tcase_add_test(tcase, test_null_is_nothing_done);
 }
 
 int main(void)
