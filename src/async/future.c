@@ -104,21 +104,12 @@ void rondo_future_dispose(rondo_future *future)
     rondo_release(&future->loop->allocator, future);
 }
 
-/* Between runs call_soon_threadsafe of our own thread goes through the inbox too: what it sent stands before what
- * is queued now. */
-static void take_mail_first(rondo_loop *loop)
-{
-    if (!loop->running && rondo_inbox_has_mail(&loop->inbox))
-        rondo_loop_take_mail(loop);
-}
-
 void rondo_waiter_add(struct rondo_waiter *waiter, rondo_future *future)
 {
     waiter->future = future;
     if (rondo_future_is_done(future)) {
         future->references++;
-        take_mail_first(future->loop);
-        rondo_loop_queue(future->loop, &waiter->ready);
+        rondo_loop_queue_in_turn(future->loop, &waiter->ready);
     } else {
         rondo_ready_list_append(&future->waiters, &waiter->ready);
     }
@@ -209,7 +200,7 @@ static void release_waiters(rondo_future *future)
     for (struct rondo_ready *node = future->waiters.head; node; node = node->next)
         future->references++;
     struct rondo_core *core = &future->loop->core;
-    take_mail_first(future->loop);
+    rondo_loop_take_mail_first(future->loop);
     struct rondo_ready *first = future->waiters.head;
     if (!future->type->resumes_directly || !first || first->run != rondo_coroutine_wake)
         first = NULL;

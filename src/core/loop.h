@@ -109,6 +109,23 @@ static inline void rondo_loop_queue(rondo_loop *loop, struct rondo_ready *node)
     rondo_ready_list_append(&loop->core.queue, node);
 }
 
+void rondo_loop_take_mail(rondo_loop *loop); /* calls.c */
+
+/* Between runs call_soon_threadsafe of our own thread goes through the inbox too: what it sent stands before what
+ * is queued now. */
+static inline void rondo_loop_take_mail_first(rondo_loop *loop)
+{
+    if (!loop->running && rondo_inbox_has_mail(&loop->inbox))
+        rondo_loop_take_mail(loop);
+}
+
+/* For what a call of the program's queues. */
+static inline void rondo_loop_queue_in_turn(rondo_loop *loop, struct rondo_ready *node)
+{
+    rondo_loop_take_mail_first(loop);
+    rondo_loop_queue(loop, node);
+}
+
 /* What every loop-thread call begins with: 0, or RONDO_EINVAL for NULL, RONDO_ECLOSED, RONDO_ETHREAD in
  * debug mode, with words for rondo_last_error_message. */
 int rondo_loop_check(rondo_loop *loop);
@@ -147,7 +164,6 @@ void rondo_loop_report(rondo_loop *loop, rondo_exception_context context);
 
 /* --- the pieces of loop.c's life, each in its file */
 void rondo_calls_drop(rondo_loop *loop);          /* calls.c: release every call that is left, uncalled */
-void rondo_loop_take_mail(rondo_loop *loop);      /* calls.c */
 rondo_ns rondo_timers_deadline(rondo_loop *loop); /* timers.c: earliest live deadline, RONDO_FOREVER */
 void rondo_timers_expire(rondo_loop *loop);       /* timers.c: queue what is due */
 void rondo_timer_cancel(rondo_loop *loop, struct rondo_slot *slot); /* timers.c: take it off the books */

@@ -64,7 +64,7 @@ static void queue_lost(struct rondo_endpoint *endpoint, int error)
     endpoint->end = RONDO_ENDPOINT_LOST_QUEUED;
     endpoint->error = error;
     endpoint->event.run = run_lost;
-    rondo_loop_queue(endpoint->base.loop, &endpoint->event);
+    rondo_loop_queue_in_turn(endpoint->base.loop, &endpoint->event);
 }
 
 static void run_let_go(struct rondo_ready *node, struct rondo_core *core)
@@ -302,7 +302,7 @@ static void note_target(struct rondo_endpoint *endpoint, const rondo_address *ta
 static void queue_node(rondo_loop *loop, struct rondo_ready *node, rondo_run_fn *run)
 {
     node->run = run;
-    rondo_loop_queue(loop, node);
+    rondo_loop_queue_in_turn(loop, node);
 }
 
 rondo_transport *rondo_endpoint_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,

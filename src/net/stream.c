@@ -82,7 +82,7 @@ static void queue_lost(struct rondo_stream *stream, int error)
     stream->end = RONDO_STREAM_LOST_QUEUED;
     stream->error = error;
     stream->event.run = run_lost;
-    rondo_loop_queue(stream->base.loop, &stream->event);
+    rondo_loop_queue_in_turn(stream->base.loop, &stream->event);
 }
 
 void rondo_stream_flushed(struct rondo_stream *stream)
@@ -225,7 +225,7 @@ struct rondo_stream *rondo_stream_make(rondo_loop *loop, const struct rondo_tran
     struct rondo_stream *stream = rondo_stream_of(base);
     rondo_stream_read_init(stream);
     stream->recv.ready.run = run_made; /* the op is idle until then */
-    rondo_loop_queue(loop, &stream->recv.ready);
+    rondo_loop_queue_in_turn(loop, &stream->recv.ready);
     if (waiter_node)
         rondo_loop_queue(loop, &waiter_node->ready);
     return stream;

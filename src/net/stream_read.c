@@ -257,7 +257,7 @@ static void queue_held(struct rondo_stream *stream)
         return;
     stream->held->is_queued = true;
     rondo_transport_ref(&stream->base);
-    rondo_loop_queue(stream->base.loop, &stream->held->ready);
+    rondo_loop_queue_in_turn(stream->base.loop, &stream->held->ready);
 }
 
 /* `is_queued` stays set to the end: it keeps the structure, whatever the protocol does. */

@@ -451,6 +451,24 @@ START_TEST(test_loop_close)
 }
 END_TEST
 
+/* CALL-07: one queue also for what call_soon_threadsafe sends between runs, and connection_lost behind it. */
+START_TEST(test_close_behind_a_call)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { .name = "a" };
+    rondo_socket peer = net_open_tcp(loop, &conn);
+    trace_clear();
+    ck_assert_int_eq(rondo_loop_call_soon_threadsafe(loop, NULL, trace_word, "sent"), 0);
+    rondo_transport_close(conn.transport);
+    ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, trace_word, "last"), 0);
+    support_run_passes(loop, 3);
+    trace_is("sent a.lost:0 last");
+    peer_close(peer);
+    net_conn_end(&conn);
+    support_loop_end(loop);
+}
+END_TEST
+
 START_TEST(test_loop_runs_again)
 {
     rondo_loop *loop = support_loop();
@@ -492,6 +510,7 @@ static void add_cases(Suite *suite)
 
     TCase *loop = support_case(suite, "loop");
     tcase_add_test(loop, test_loop_close);
+    tcase_add_test(loop, test_close_behind_a_call);
     tcase_add_test(loop, test_loop_runs_again);
 }
 
