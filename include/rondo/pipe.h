@@ -28,6 +28,7 @@ RONDO_API rondo_future *rondo_connect_read_pipe(rondo_loop *loop, rondo_protocol
 
 /** Write to @pipe (connect_write_pipe). Its protocol gets connection_made, pause_writing, resume_writing and
  *  connection_lost. rondo_transport_write_eof is the same as rondo_transport_close: what is buffered goes out first.
+ *  resume_writing comes when nothing is buffered any more, whatever the low mark.
  *  When the reader goes away, connection_lost(0) comes if nothing is buffered, connection_lost(RONDO_EPIPE) else; on a
  *  socket anything that arrives counts as that. A terminal is not watched. SIGPIPE never reaches the program. Pausing does
  *  nothing. Everything else is as for rondo_connect_read_pipe. */

@@ -124,7 +124,8 @@ static void on_flushed(struct rondo_stream *stream)
 static void on_sent(struct rondo_stream *stream, size_t length)
 {
     consume(stream, length);
-    rondo_transport_maybe_resume(&stream->base); /* may write, close or abort */
+    if (!stream->out || !stream->base.type->is_pipe) /* in asyncio a pipe resumes when it is empty */
+        rondo_transport_maybe_resume(&stream->base); /* may write, close or abort */
     if (stream->end != RONDO_STREAM_OPEN)
         return;
     if (!stream->out)

@@ -354,6 +354,22 @@ static void eof_with_data(void)
     drain();
 }
 
+/* PIPE-10: the low mark is for sockets. */
+static void resume_when_empty(void)
+{
+    static char block[65536];
+    writer();
+    rondo_transport_set_write_buffer_limits(stage.transport, 200000, 150000);
+    write_large();
+    for (int i = 0; i < 3; i++) {
+        if (read(stage.other, block, sizeof block) < 0)
+            die("read");
+        passes(4);
+    }
+    word("below");
+    drain();
+}
+
 static void abort_with_data(void)
 {
     writer();
@@ -408,6 +424,7 @@ static const struct {
     { "write_to_nobody", write_to_nobody },
     { "close_with_data", close_with_data },
     { "eof_with_data", eof_with_data },
+    { "resume_when_empty", resume_when_empty },
     { "abort_with_data", abort_with_data },
     { "eof_then_calls", eof_then_calls },
     { "write_in_made", write_in_made },

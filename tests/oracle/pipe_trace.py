@@ -225,6 +225,18 @@ def eof_with_data(stage):
 
 
 @scenario
+def resume_when_empty(stage):
+    stage.writer()
+    stage.transport.set_write_buffer_limits(200000, 150000)
+    stage.transport.write(bytes(LARGE))
+    for _ in range(3):
+        os.read(stage.other, 65536)
+        stage.passes(4)
+    stage.log('below')
+    stage.drain()
+
+
+@scenario
 def abort_with_data(stage):
     stage.writer()
     stage.transport.write(bytes(LARGE))
