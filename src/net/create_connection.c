@@ -202,12 +202,10 @@ rondo_future *rondo_connect_accepted_socket(rondo_loop *loop, rondo_protocol_fac
 {
     if (rondo_setup_check(loop, factory, RONDO_CAN_STREAMS, "streams") < 0)
         return NULL;
+    if (rondo_setup_check_stream(sock) < 0)
+        return NULL; /* whether its peer has gone already is for connection_lost to tell */
     rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
     options.sock = sock;
-    if (sock == RONDO_INVALID_SOCKET || check_options(&options) < 0) {
-        rondo_fail(RONDO_EINVAL, "a connected stream socket was expected");
-        return NULL;
-    }
     return start(loop, factory, context, &options);
 }
 

@@ -54,6 +54,25 @@ START_TEST(test_adopts)
 }
 END_TEST
 
+/* ACC-01: a peer that has reset the connection before it was adopted; as in asyncio, the protocol hears of that. */
+START_TEST(test_reset_before)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { .name = "c" };
+    rondo_socket pair[2];
+    accept_elsewhere(pair);
+    peer_reset(pair[1]);
+    rondo_future *future = rondo_connect_accepted_socket(loop, net_factory, &conn, pair[0]);
+    ck_assert_ptr_nonnull(future);
+    run_until(loop, conn.losts == 1 && !peer_is_open(pair[0]));
+    trace_is("c.made c.lost:RONDO_ECONNRESET");
+    ck_assert_int_eq(rondo_future_result(future, NULL), 0);
+    rondo_future_unref(future);
+    net_conn_end(&conn);
+    support_loop_end(loop);
+}
+END_TEST
+
 struct adoption {
     rondo_future *future;
     rondo_transport *transport;
@@ -185,6 +204,7 @@ static void add_cases(Suite *suite)
 {
     TCase *accepted = support_case(suite, "connect_accepted_socket");
     tcase_add_test(accepted, test_adopts);
+    tcase_add_test(accepted, test_reset_before);
     tcase_add_test(accepted, test_pair);
     tcase_add_test(accepted, test_refused);
     tcase_add_test(accepted, test_failing_factory);
