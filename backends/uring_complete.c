@@ -217,6 +217,18 @@ static bool is_about_half_close(struct rondo_uring *uring, struct rondo_uring_sl
     return true;
 }
 
+/* The same for a send: the kernel tries some hundred times, and gives up. The poll that it waits for has said something, or was
+ * taken back: it is tried again. */
+static void run_room(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result, uint32_t flags)
+{
+    if (is_about_half_close(uring, slot, result, flags))
+        return;
+    if (slot->op->state == RONDO_OP_CANCELLING)
+        rondo_uring_finish(uring, slot->op, RONDO_ECANCELLED);
+    else
+        rondo_uring_rearm(uring, slot->op); /* which finds out about errors */
+}
+
 /* The kernel has ended a poll with an event or an error: a watch tells of it, and is armed again. */
 static void run_watch(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result, uint32_t flags)
 {
@@ -289,7 +301,8 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
     case RONDO_OP_ACCEPT:
         run_accept(uring, slot, result, flags);
         break;
-    case RONDO_OP_SEND: /* has no node: run_sent */
+    case RONDO_OP_SEND: /* has no node (run_sent) but while it waits for room */
+        run_room(uring, slot, result, flags);
         break;
     case RONDO_OP_CONNECT:
         rondo_uring_finish(uring, slot->op, connect_code(slot->op, result));
@@ -357,8 +370,14 @@ static struct rondo_uring_node *take_node(struct rondo_uring *uring)
 static void run_sent(struct rondo_ready *ready, struct rondo_core *core)
 {
     struct rondo_op *op = rondo_container(ready, struct rondo_op, ready);
+    struct rondo_uring *uring = rondo_uring_of(core->driver);
     int result = (int) op->result;
-    rondo_uring_finish(rondo_uring_of(core->driver), op, result >= 0 ? result : code_of(op, result));
+    if (result == -EAGAIN && op->state == RONDO_OP_ACTIVE) {
+        uring->slots[op->slot].is_repeating = true;
+        rondo_uring_rearm(uring, op);
+        return;
+    }
+    rondo_uring_finish(uring, op, result >= 0 ? result : code_of(op, result));
 }
 
 static void reap_op(struct rondo_uring *uring, const struct io_uring_cqe *entry,
@@ -376,8 +395,8 @@ static void reap_op(struct rondo_uring *uring, const struct io_uring_cqe *entry,
             row->armed--;
     }
     uring->driver.completions++;
-    if (slot->op->kind ==
-        RONDO_OP_SEND) { /* the most frequent of those that end with one completion needs no node */
+    /* The most frequent of those that end with one completion needs no node. */
+    if (slot->op->kind == RONDO_OP_SEND && !slot->is_repeating) {
         slot->op->result = entry->res;
         slot->op->ready.run = run_sent;
         rondo_ready_list_append(completed, &slot->op->ready);

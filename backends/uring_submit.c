@@ -281,7 +281,10 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
         fill_receive(uring, op, entry);
         break;
     case RONDO_OP_SEND:
-        fill_send(uring, op, entry);
+        if (uring->slots[op->slot].is_repeating)
+            io_uring_prep_poll_multishot(entry, op->socket, POLLOUT);
+        else
+            fill_send(uring, op, entry);
         break;
     case RONDO_OP_ACCEPT:
         io_uring_prep_multishot_accept(entry, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

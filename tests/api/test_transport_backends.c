@@ -83,6 +83,45 @@ START_TEST(test_wait_for_a_timer)
 }
 END_TEST
 
+static uint64_t passes_of(rondo_loop *loop)
+{
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
+    ck_assert_int_eq(rondo_loop_get_metrics(loop, &metrics), 0);
+    return metrics.passes;
+}
+
+/* A peer that has ended its own half and does not read: nothing turns until there is room. */
+START_TEST(test_wait_for_room)
+{
+    static unsigned char bytes[8 << 20];
+    rondo_loop *loop = support_loop();
+    net_conn conn = { .keep_open = true };
+    rondo_socket peer = _i ? net_open_tcp(loop, &conn) : net_open(loop, &conn);
+    peer_sink sink = { .sock = peer };
+    pattern_fill(bytes, sizeof bytes, 0);
+    peer_shutdown(peer);
+    run_until(loop, conn.eofs == 1);
+    for (size_t i = 0; i < 8; i++) /* more than one piece is left */
+        ck_assert_int_eq(rondo_transport_write(conn.transport, bytes + i * (1 << 20), 1 << 20), 0);
+    support_run_passes(loop, 20);
+    uint64_t before = passes_of(loop);
+    rondo_loop_call_later(loop, RONDO_MS(20), NULL, stop, loop);
+    support_run(loop);
+    ck_assert_uint_le(passes_of(loop) - before, 10);
+    run_until(loop, peer_drain(&sink) == sizeof bytes);
+    ck_assert(!sink.corrupt);
+    /* and once more, to be given up */
+    for (size_t i = 0; i < 8; i++)
+        ck_assert_int_eq(rondo_transport_write(conn.transport, bytes, 1 << 20), 0);
+    support_run_passes(loop, 20);
+    rondo_transport_abort(conn.transport);
+    run_until(loop, conn.losts == 1);
+    peer_close(peer);
+    net_done(loop, &conn);
+    support_loop_end(loop);
+}
+END_TEST
+
 static volatile sig_atomic_t alarms;
 
 static void on_alarm(int number)
@@ -443,6 +482,7 @@ static void add_cases(Suite *suite)
 
     TCase *waiting = support_case(suite, "waiting");
     tcase_add_test(waiting, test_wait_for_a_timer);
+    tcase_add_loop_test(waiting, test_wait_for_room, 0, 2);
     tcase_add_test(waiting, test_interrupted);
     tcase_add_test(waiting, test_all_ready_in_one_wait);
     tcase_add_test(waiting, test_restarts);
