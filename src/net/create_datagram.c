@@ -14,6 +14,7 @@
 #include "../../platform/unix_socket.h"
 #include "../async/coroutine.h"
 #include "../base/options.h"
+#include "descriptor.h"
 #include "endpoint.h"
 #include "setup.h"
 
@@ -322,7 +323,10 @@ static int prepare(struct request *request)
     request->is_given[LOCAL] = options->local_path || options->local_port != RONDO_NO_PORT;
     request->is_given[REMOTE] = options->remote_path || options->remote_port != RONDO_NO_PORT;
     if (options->sock != RONDO_INVALID_SOCKET) {
-        int rc = rondo_socket_set_nonblocking(options->sock);
+        int rc = rondo_descriptor_check_free(request->loop, options->sock);
+        if (rc < 0)
+            return rc;
+        rc = rondo_socket_set_nonblocking(options->sock);
         return rc < 0 ? rondo_fail(rc, NULL) : 0;
     }
     return has_port(options) ? copy_hosts(request) : make_pair(request);

@@ -112,13 +112,23 @@ static rondo_transport *search(rondo_loop *loop, rondo_socket sock)
     return NULL;
 }
 
-rondo_transport *rondo_descriptor_owner(rondo_loop *loop, rondo_socket sock)
+static rondo_transport *owner_of(rondo_loop *loop, rondo_socket sock)
 {
     if (rondo_link_is_alone(&loop->transports))
         return NULL;
     struct rondo_descriptor *record;
-    rondo_transport *owner = make(loop, sock, &record) == 0 ? record->owner : search(loop, sock);
+    return make(loop, sock, &record) == 0 ? record->owner : search(loop, sock);
+}
+
+rondo_transport *rondo_descriptor_owner(rondo_loop *loop, rondo_socket sock)
+{
+    rondo_transport *owner = owner_of(loop, sock);
     return owner && !owner->is_closing ? owner : NULL;
+}
+
+int rondo_descriptor_check_free(rondo_loop *loop, rondo_socket sock)
+{
+    return owner_of(loop, sock) ? rondo_fail(RONDO_EBUSY, "the descriptor is used by a transport") : 0;
 }
 
 /* --- watching --------------------------------------------------------------------------------------------- */

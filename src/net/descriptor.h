@@ -44,6 +44,9 @@ struct rondo_descriptor {
 /* The transport that owns @sock and is not closing, or NULL. */
 rondo_transport *rondo_descriptor_owner(rondo_loop *loop, rondo_socket sock);
 
+/* RONDO_EBUSY where a transport owns @sock, even one that is closing: a second one would close what is not its own. */
+int rondo_descriptor_check_free(rondo_loop *loop, rondo_socket sock);
+
 /* The side of @sock that somebody watches, or NULL. */
 struct rondo_side *rondo_descriptor_watched(rondo_loop *loop, rondo_socket sock,
                                             enum rondo_side_number number);

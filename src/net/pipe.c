@@ -11,6 +11,7 @@
 
 #include "../../platform/file.h"
 #include "../async/coroutine.h"
+#include "descriptor.h"
 #include "setup.h"
 #include "stream.h"
 
@@ -130,6 +131,9 @@ static int check_pipe(struct request *request, rondo_file pipe)
     request->is_watched = kind != RONDO_FILE_DEVICE;
     if (request->is_blocking && !request->setup.loop->core.driver->ops->is_proactor)
         return rondo_fail(RONDO_EINVAL, "the pipe must be non-blocking on a loop that is a selector's");
+    rc = rondo_descriptor_check_free(request->setup.loop, rondo_file_descriptor(pipe));
+    if (rc < 0)
+        return rc;
     rc = rondo_file_silence(pipe);
     return rc < 0 ? rondo_fail(rc, NULL) : 0;
 }

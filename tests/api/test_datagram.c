@@ -432,6 +432,22 @@ START_TEST(test_sock)
 }
 END_TEST
 
+/* DGE-06: it has one owner. */
+START_TEST(test_owned_sock)
+{
+    rondo_loop *loop = dgram_loop();
+    dgram self = { 0 };
+    rondo_datagram_options options = RONDO_DATAGRAM_OPTIONS;
+    options.sock = udp_open("127.0.0.1", NULL);
+    dgram_open(loop, &self, &options);
+    ck_assert_int_eq(error_of(loop, &options), RONDO_EBUSY);
+    support_run_passes(loop, 3);
+    ck_assert(peer_is_open(options.sock));
+    dgram_done(loop, &self);
+    support_loop_end(loop);
+}
+END_TEST
+
 START_TEST(test_wrong_sock)
 {
     rondo_loop *loop = dgram_loop();
@@ -626,6 +642,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, test_reuse);
     tcase_add_test(tcase, test_broadcast);
     tcase_add_test(tcase, test_sock);
+    tcase_add_test(tcase, test_owned_sock);
     tcase_add_test(tcase, test_wrong_sock);
 
     tcase = support_case(suite, "unix");

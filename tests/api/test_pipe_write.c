@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static rondo_file ends[2];
 
@@ -373,6 +374,36 @@ START_TEST(test_cancelled)
 }
 END_TEST
 
+/* PIPE-04: a descriptor has one owner; a duplicate is another descriptor. */
+START_TEST(test_owned)
+{
+    rondo_loop *loop = support_loop();
+    net_conn reader = { .name = "r" }, writer = { .name = "w" };
+    pipes_open(PIPES_SOCKET, ends);
+    pipes_connect_read(loop, &reader, ends[PIPES_READ]);
+    rondo_file copy = dup(ends[PIPES_READ]);
+    ck_assert_int_ge(copy, 0);
+    for (int closing = 0; closing < 2; closing++) {
+        for (int i = 0; i < 2; i++) {
+            ck_assert_ptr_null(calls[i](loop, net_factory, &writer, ends[PIPES_READ]));
+            ck_assert_int_eq(rondo_last_error(), RONDO_EBUSY);
+        }
+        ck_assert_int_eq(reader.losts, 0);
+        if (!closing)
+            rondo_transport_close(reader.transport);
+    }
+    run_until(loop, reader.losts == 1);
+    pipes_connect_write(loop, &writer, copy);
+    rondo_transport_close(writer.transport);
+    run_until(loop, writer.losts == 1);
+    trace_is("r.made r.lost:0 w.made w.lost:0");
+    pipes_close(ends[PIPES_WRITE]);
+    net_done(loop, &reader);
+    net_done(loop, &writer);
+    support_loop_end(loop);
+}
+END_TEST
+
 /* PIPE-05: a proactor takes non-blocking ones as well. */
 START_TEST(test_nonblocking)
 {
@@ -412,6 +443,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(refused, test_refused);
     tcase_add_loop_test(refused, test_failing_factory, 0, 2);
     tcase_add_loop_test(refused, test_cancelled, 0, 6);
+    tcase_add_test(refused, test_owned);
     tcase_add_loop_test(refused, test_nonblocking, 0, PIPES_KINDS);
 }
 
