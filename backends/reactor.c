@@ -85,8 +85,15 @@ static rondo_cold void drop_interest(struct rondo_reactor *reactor, struct rondo
     mark_dirty(reactor, entry);
 }
 
+static bool has_held(const struct rondo_op *op)
+{
+    return op->kind == RONDO_OP_RECV_DATAGRAMS && rondo_datagrams_are_held(op);
+}
+
 void rondo_reactor_rest(struct rondo_reactor *reactor, struct rondo_op *op)
 {
+    if (!op->paused && has_held(op))
+        rondo_reactor_hold(reactor, op);
     drop_interest(reactor, &reactor->entries[op->socket], rondo_reactor_side_of(op));
 }
 
@@ -189,7 +196,7 @@ void rondo_reactor_hold(struct rondo_reactor *reactor, struct rondo_op *op)
 {
     if (op->flags & RONDO_IS_QUEUED)
         return; /* it was paused and resumed in its run */
-    op->flags |= RONDO_IS_QUEUED;
+    op->flags |= RONDO_IS_QUEUED | RONDO_IS_HELD;
     reactor->driver.is_quiet = false;
     reactor->driver.completions++;
     rondo_ready_list_append(&reactor->held, &op->ready);
@@ -262,10 +269,12 @@ void rondo_reactor_resume(struct rondo_driver *driver, struct rondo_op *op)
     op->paused = false;
     if (op->state != RONDO_OP_ACTIVE)
         return;
-    if (op->kind == RONDO_OP_RECV_DATAGRAMS && rondo_datagrams_are_held(op))
-        rondo_reactor_hold(reactor, op);
-    else if (op->flags & RONDO_IS_QUEUED)
+    if (op->flags & RONDO_IS_HELD)
+        return;
+    if (op->flags & RONDO_IS_QUEUED)
         op->flags |= RONDO_IS_STALE;
+    else if (has_held(op))
+        rondo_reactor_hold(reactor, op);
     if (!(reactor->entries[op->socket].registered & RONDO_POLL_READ))
         mark_dirty(reactor, &reactor->entries[op->socket]);
 }
@@ -436,6 +445,22 @@ static void exorcise(struct rondo_reactor *reactor)
         register_again(reactor);
 }
 
+/* What is held has its turn now, but for what was paused since: that is held again when it is resumed. */
+static void queue_held(struct rondo_reactor *reactor, struct rondo_ready_list *completed)
+{
+    struct rondo_ready *node = reactor->held.head;
+    rondo_ready_list_init(&reactor->held);
+    while (node) {
+        struct rondo_op *op = rondo_container(node, struct rondo_op, ready);
+        node = node->next;
+        op->flags &= (uint8_t) ~RONDO_IS_HELD;
+        if (op->state == RONDO_OP_ACTIVE && op->paused)
+            op->flags &= (uint8_t) ~RONDO_IS_QUEUED;
+        else
+            rondo_ready_list_append(completed, &op->ready);
+    }
+}
+
 int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct rondo_ready_list *completed)
 {
     struct rondo_reactor *reactor = rondo_reactor_of(driver);
@@ -444,10 +469,9 @@ int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct ron
         if (!rondo_ready_list_is_empty(&driver->core->queue))
             timeout = 0; /* a registration has failed */
     }
-    if (reactor->held.head) {
+    queue_held(reactor, completed);
+    if (!rondo_ready_list_is_empty(completed))
         timeout = 0;
-        rondo_ready_list_splice(completed, &reactor->held);
-    }
     reactor->completed = completed;
     int rc = reactor->poller_ops->wait(reactor->poller, timeout);
     if (reactor->is_haunted)

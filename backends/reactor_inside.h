@@ -14,7 +14,8 @@ enum { RONDO_READING, RONDO_WRITING };
 enum {
     RONDO_IS_QUEUED = 1,
     RONDO_IS_FAILED = 2,
-    RONDO_IS_STALE = 4 /* paused and resumed since it was queued: as in asyncio, only the next wait counts */
+    RONDO_IS_STALE = 4, /* paused and resumed since it was queued: as in asyncio, only the next wait counts */
+    RONDO_IS_HELD = 8   /* the queue that it stands in is `held` */
 };
 
 /* One descriptor. */

@@ -123,6 +123,31 @@ static void pause_and_go(dgram *a)
     rondo_transport_resume_reading(a->transport);
 }
 
+static void pause_go_pause(dgram *a)
+{
+    if (a->count != 2)
+        return;
+    rondo_transport_pause_reading(a->transport);
+    rondo_transport_resume_reading(a->transport);
+    rondo_transport_pause_reading(a->transport);
+    ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, go_on, a), 0);
+    ck_assert_int_eq(
+        rondo_loop_call_later(loop, 0, NULL, trace_word, (void *) (uintptr_t) numbered('t', a->count)), 0);
+}
+
+static void toggle(void *context)
+{
+    dgram *a = context;
+    rondo_transport_pause_reading(a->transport);
+    rondo_transport_resume_reading(a->transport);
+    soon("soon");
+}
+
+static void toggle_soon(dgram *a)
+{
+    ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, toggle, a), 0);
+}
+
 static void fail_it(dgram *a)
 {
     word_soon(a);
@@ -201,13 +226,22 @@ static const struct scenario {
     void (*on_got)(dgram *a);
     int count;
 } scenarios[] = {
-    { "made", NULL, word_soon, NULL, 1 },     { "plain", NULL, NULL, NULL, 5 },
-    { "calls", NULL, NULL, each_soon, 4 },    { "some_calls", NULL, NULL, third_soon, 8 },
-    { "chain", NULL, NULL, chain_at_two, 6 }, { "timers", NULL, NULL, some_timers, 6 },
-    { "close", NULL, NULL, close_it, 3 },     { "abort", NULL, NULL, abort_it, 3 },
-    { "pause", NULL, NULL, pause_at_two, 5 }, { "pause_and_go", NULL, NULL, pause_and_go, 3 },
-    { "too_long", too_long, NULL, NULL, 0 },  { "failing", NULL, NULL, fail_it, 3 },
-    { "refused", refused, NULL, NULL, 0 },    { "lost", lost, NULL, NULL, 0 },
+    { "made", NULL, word_soon, NULL, 1 },
+    { "plain", NULL, NULL, NULL, 5 },
+    { "calls", NULL, NULL, each_soon, 4 },
+    { "some_calls", NULL, NULL, third_soon, 8 },
+    { "chain", NULL, NULL, chain_at_two, 6 },
+    { "timers", NULL, NULL, some_timers, 6 },
+    { "close", NULL, NULL, close_it, 3 },
+    { "abort", NULL, NULL, abort_it, 3 },
+    { "pause", NULL, NULL, pause_at_two, 5 },
+    { "pause_and_go", NULL, NULL, pause_and_go, 3 },
+    { "pause_go_pause", NULL, NULL, pause_go_pause, 4 },
+    { "pause_before_turn", NULL, NULL, toggle_soon, 3 },
+    { "too_long", too_long, NULL, NULL, 0 },
+    { "failing", NULL, NULL, fail_it, 3 },
+    { "refused", refused, NULL, NULL, 0 },
+    { "lost", lost, NULL, NULL, 0 },
 };
 
 static int run_scenario(void *context)

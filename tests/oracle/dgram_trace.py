@@ -127,6 +127,30 @@ async def pause_and_go():
     await fill(Recorder('a', got=got), 3)
 
 
+async def pause_go_pause():
+    def go(a):
+        WORDS.append('go')
+        a.transport.resume_reading()
+
+    def got(a):
+        if a.count != 2:
+            return
+        a.transport.pause_reading()
+        a.transport.resume_reading()
+        a.transport.pause_reading()
+        asyncio.get_running_loop().call_soon(go, a)
+        asyncio.get_running_loop().call_later(0, WORDS.append, 't2')
+    await fill(Recorder('a', got=got), 4)
+
+
+async def pause_before_turn():
+    def toggle(a):
+        a.transport.pause_reading()
+        a.transport.resume_reading()
+        a.soon('soon')
+    await fill(Recorder('a', got=lambda a: asyncio.get_running_loop().call_soon(toggle, a)), 3)
+
+
 async def too_long():
     a = Recorder('a', error=lambda a: a.soon('soon'))
     to = await bind(a)
@@ -165,7 +189,7 @@ async def lost():
     await settle(a)
 
 
-SCENARIOS = (made, plain, calls, some_calls, chain, timers, close, abort, pause, pause_and_go, too_long, failing,
+SCENARIOS = (made, plain, calls, some_calls, chain, timers, close, abort, pause, pause_and_go, pause_go_pause, pause_before_turn, too_long, failing,
              refused, lost)
 
 for scenario in SCENARIOS:
