@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Datagrams by recvmmsg and sendmmsg; see platform/datagram.h. An error behind the first datagram of a batch ends it, and is
- * told by the next call: the kernel keeps one of a receive, and meets one of a send again. */
+ * told by the next call: the kernel keeps one of a receive, and meets one of a send again. But what a connected socket has heard
+ * of an earlier datagram (a refusal) it tells once, so those are sent one by one. */
 #define _GNU_SOURCE
 #include "../datagram.h"
 
@@ -56,7 +57,7 @@ ptrdiff_t rondo_socket_recv_datagrams(rondo_socket sock, struct rondo_datagram *
 
 ptrdiff_t rondo_socket_send_datagrams(rondo_socket sock, const struct rondo_outgoing *datagrams, size_t count)
 {
-    if (count == 1) {
+    if (count == 1 || !datagrams->to) {
         ptrdiff_t n = rondo_socket_sendto(sock, datagrams->data, datagrams->length, datagrams->to);
         return n < 0 ? n : 1;
     }

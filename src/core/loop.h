@@ -69,6 +69,8 @@ struct rondo_loop {
     struct rondo_descriptor *
         *descriptors; /* what is watched, by descriptor, in ranges; NULL: nothing in there */
     size_t descriptor_ranges;
+    unsigned char *owned;    /* a bit for each descriptor that is a transport's */
+    size_t owned_size;       /* in bytes */
     struct rondo_link tasks; /* every task that is not done */
     struct rondo_link gathers;
     struct rondo_flow_pool *flows;

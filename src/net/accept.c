@@ -154,7 +154,7 @@ static void on_accept(struct rondo_op *op)
 int rondo_listener_start(struct rondo_listener *listener)
 {
     rondo_server *server = listener->server;
-    rondo_descriptor_enter(server->loop, listener->sock, NULL);
+    rondo_descriptor_enter(server->loop, listener->sock);
     listener->accept.kind = RONDO_OP_ACCEPT;
     listener->accept.socket = listener->sock;
     listener->accept.complete = on_accept;

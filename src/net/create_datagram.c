@@ -252,6 +252,11 @@ static int make_transport(struct request *request)
     rondo_protocol *protocol = rondo_protocol_make(loop, request->factory, request->context);
     if (!protocol)
         return rondo_last_error();
+    int rc = rondo_descriptor_take(loop, &request->sock);
+    if (rc < 0) {
+        rondo_protocol_unref(protocol);
+        return rc;
+    }
     rondo_future *waiter = rondo_future_new(loop);
     rondo_transport *transport =
         waiter ? rondo_endpoint_new(loop, request->sock, protocol, &request->target, waiter) : NULL;
@@ -262,7 +267,7 @@ static int make_transport(struct request *request)
     }
     request->sock = RONDO_INVALID_SOCKET; /* the transport's now */
     rondo_transport_ref(transport);
-    int rc = rondo_await(waiter, NULL);
+    rc = rondo_await(waiter, NULL);
     if (rc >= 0) {
         rondo_coroutine_hand_over(transport, rondo_endpoint_let_go, true);
         return 0;

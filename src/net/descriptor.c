@@ -5,15 +5,19 @@
  * watch in a range of descriptors makes the records of that range; from then on watching, being told and letting go
  * allocates nothing. There is one watch for each side: a new one takes the place of the old.
  *
- * Failures: no memory for the records; what the driver says of the descriptor. Where there is no record (and no memory for
- * one) the owner of a descriptor is looked for among all transports.
+ * Which descriptors are a transport's is a set of bits, as all that is asked nearly always is whether one is; the transport itself
+ * is looked for among all.
+ *
+ * Failures: no memory for the records; what the driver says of the descriptor.
  * Invariants: records never move and live as long as the loop, as a watch that was cancelled may still stand in a queue of
  * the driver's; a side's operation is active exactly while somebody watches it. */
 #include "descriptor.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define RECORDS ((size_t) 32)               /* for each range */
+#define LEAST_OWNED ((size_t) 32)           /* bytes of the set of those that transports own */
 #define MOST_DESCRIPTORS ((size_t) 1 << 28) /* a number that is higher is none */
 
 /* --- records --------------------------------------------------------------------------------------------- */
@@ -54,11 +58,6 @@ static void init_range(rondo_loop *loop, struct rondo_descriptor *records, size_
         rondo_socket sock = (rondo_socket) (first + i);
         init_side(&records[i].sides[RONDO_SIDE_READ], loop, sock, RONDO_OP_WATCH_READ);
         init_side(&records[i].sides[RONDO_SIDE_WRITE], loop, sock, RONDO_OP_WATCH_WRITE);
-    }
-    for (struct rondo_link *link = loop->transports.next; link != &loop->transports; link = link->next) {
-        rondo_transport *transport = rondo_container(link, rondo_transport, link);
-        if ((size_t) transport->sock - first < RECORDS)
-            records[(size_t) transport->sock - first].owner = transport;
     }
 }
 
@@ -112,23 +111,51 @@ static rondo_transport *search(rondo_loop *loop, rondo_socket sock)
     return NULL;
 }
 
-static rondo_transport *owner_of(rondo_loop *loop, rondo_socket sock)
+static bool is_owned(const rondo_loop *loop, rondo_socket sock)
 {
-    if (rondo_link_is_alone(&loop->transports))
-        return NULL;
-    struct rondo_descriptor *record;
-    return make(loop, sock, &record) == 0 ? record->owner : search(loop, sock);
+    size_t number = (size_t) sock;
+    return number / 8 < loop->owned_size && loop->owned[number / 8] >> number % 8 & 1;
 }
 
 rondo_transport *rondo_descriptor_owner(rondo_loop *loop, rondo_socket sock)
 {
-    rondo_transport *owner = owner_of(loop, sock);
+    rondo_transport *owner = is_owned(loop, sock) ? search(loop, sock) : NULL;
     return owner && !owner->is_closing ? owner : NULL;
 }
 
 int rondo_descriptor_check_free(rondo_loop *loop, rondo_socket sock)
 {
-    return owner_of(loop, sock) ? rondo_fail(RONDO_EBUSY, "the descriptor is used by a transport") : 0;
+    return is_owned(loop, sock) ? rondo_fail(RONDO_EBUSY, "the descriptor is used by a transport") : 0;
+}
+
+int rondo_descriptor_take(rondo_loop *loop, rondo_socket *sock)
+{
+    int rc = rondo_descriptor_check_free(loop, *sock);
+    if (rc < 0)
+        *sock = RONDO_INVALID_SOCKET;
+    return rc;
+}
+
+int rondo_descriptor_reserve(rondo_loop *loop, rondo_socket sock)
+{
+    size_t size = loop->owned_size ? loop->owned_size : LEAST_OWNED;
+    while (size <= (size_t) sock / 8)
+        size *= 2;
+    if (size == loop->owned_size)
+        return 0;
+    unsigned char *owned = rondo_reallocate(&loop->allocator, loop->owned, size);
+    if (!owned)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    memset(owned + loop->owned_size, 0, size - loop->owned_size);
+    loop->owned = owned;
+    loop->owned_size = size;
+    return 0;
+}
+
+void rondo_descriptor_own(rondo_loop *loop, rondo_socket sock)
+{
+    loop->owned[(size_t) sock / 8] |= (unsigned char) (1u << (size_t) sock % 8);
+    rondo_descriptor_enter(loop, sock);
 }
 
 /* --- watching --------------------------------------------------------------------------------------------- */
@@ -188,21 +215,20 @@ static void end_both(struct rondo_descriptor *record, int reason)
     end(&record->sides[RONDO_SIDE_WRITE], reason);
 }
 
-void rondo_descriptor_enter(rondo_loop *loop, rondo_socket sock, rondo_transport *owner)
+void rondo_descriptor_enter(rondo_loop *loop, rondo_socket sock)
 {
     struct rondo_descriptor *record = find(loop, sock);
-    if (!record)
-        return;
-    record->owner = owner;
-    end_both(record, RONDO_EBUSY);
+    if (record)
+        end_both(record, RONDO_EBUSY);
 }
 
 void rondo_descriptor_leave(rondo_loop *loop, rondo_socket sock)
 {
+    if (is_owned(loop, sock))
+        loop->owned[(size_t) sock / 8] &= (unsigned char) ~(1u << (size_t) sock % 8);
     struct rondo_descriptor *record = find(loop, sock);
     if (!record)
         return;
-    record->owner = NULL;
     record->is_closing = true; /* a destructor may want to watch it */
     end_both(record, RONDO_EBUSY);
     record->is_closing = false;
@@ -222,6 +248,9 @@ void rondo_descriptors_free(rondo_loop *loop)
     for (size_t range = 0; range < loop->descriptor_ranges; range++)
         rondo_release(&loop->allocator, loop->descriptors[range]);
     rondo_release(&loop->allocator, loop->descriptors);
+    rondo_release(&loop->allocator, loop->owned);
     loop->descriptors = NULL;
     loop->descriptor_ranges = 0;
+    loop->owned = NULL;
+    loop->owned_size = 0;
 }

@@ -37,7 +37,6 @@ struct rondo_side {
 
 struct rondo_descriptor {
     struct rondo_side sides[2]; /* enum rondo_side_number */
-    rondo_transport *owner;     /* that has not left the loop, or NULL */
     bool is_closing;            /* by the library, right now: nobody is to watch it */
 };
 
@@ -46,6 +45,10 @@ rondo_transport *rondo_descriptor_owner(rondo_loop *loop, rondo_socket sock);
 
 /* RONDO_EBUSY where a transport owns @sock, even one that is closing: a second one would close what is not its own. */
 int rondo_descriptor_check_free(rondo_loop *loop, rondo_socket sock);
+
+/* The same right before a transport is made of what the program gave: where it gave it twice *@sock becomes invalid, as it is not
+ * ours to close. */
+int rondo_descriptor_take(rondo_loop *loop, rondo_socket *sock);
 
 /* The side of @sock that somebody watches, or NULL. */
 struct rondo_side *rondo_descriptor_watched(rondo_loop *loop, rondo_socket sock,
@@ -59,8 +62,11 @@ int rondo_descriptor_watch(rondo_loop *loop, rondo_socket sock, enum rondo_side_
 /* Take whoever watches off the side, without a word. */
 void rondo_side_clear(struct rondo_side *side);
 
-/* The library has come by @sock, for @owner (may be NULL): what is watched under this number is over. */
-void rondo_descriptor_enter(rondo_loop *loop, rondo_socket sock, rondo_transport *owner);
+/* The library has come by @sock: what is watched under this number is over. */
+void rondo_descriptor_enter(rondo_loop *loop, rondo_socket sock);
+/* The same, for a transport. Room for it was reserved before: 0, or RONDO_ENOMEM. */
+int rondo_descriptor_reserve(rondo_loop *loop, rondo_socket sock);
+void rondo_descriptor_own(rondo_loop *loop, rondo_socket sock);
 /* It is about to close it. */
 void rondo_descriptor_leave(rondo_loop *loop, rondo_socket sock);
 

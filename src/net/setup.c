@@ -8,6 +8,7 @@
 
 #include "../../platform/sockaddr.h" /* SOCK_STREAM */
 #include "../async/coroutine.h"
+#include "descriptor.h"
 
 int rondo_setup_check(rondo_loop *loop, rondo_protocol_factory *factory, unsigned capability,
                       const char *what)
@@ -64,6 +65,10 @@ void rondo_setup_drop(void *request)
 rondo_future *rondo_setup_spawn(struct rondo_setup *setup, rondo_coroutine *run, rondo_destructor *drop,
                                 rondo_socket sock)
 {
+    if (sock != RONDO_INVALID_SOCKET && rondo_descriptor_check_free(setup->loop, sock) < 0) {
+        drop(setup);
+        return NULL;
+    }
     int rc = sock == RONDO_INVALID_SOCKET ? 0 : rondo_socket_set_nonblocking(sock);
     setup->sock = sock;
     rondo_future *future = rc == 0 ? rondo_coroutine_spawn(setup->loop, run, setup, drop) : NULL;
@@ -84,6 +89,11 @@ int rondo_setup_transport(struct rondo_setup *setup, rondo_setup_make *make)
     rondo_protocol *protocol = rondo_protocol_make(loop, setup->factory, setup->context);
     if (!protocol)
         return rondo_last_error();
+    int rc = rondo_descriptor_take(loop, &setup->sock);
+    if (rc < 0) {
+        rondo_protocol_unref(protocol);
+        return rc;
+    }
     rondo_future *waiter = rondo_future_new(loop);
     rondo_transport *transport = waiter ? make(setup, protocol, waiter) : NULL;
     if (!transport) {
@@ -93,7 +103,7 @@ int rondo_setup_transport(struct rondo_setup *setup, rondo_setup_make *make)
     }
     setup->sock = RONDO_INVALID_SOCKET; /* the transport's now */
     rondo_transport_ref(transport);
-    int rc = rondo_await(waiter, NULL);
+    rc = rondo_await(waiter, NULL);
     if (rc >= 0) {
         rondo_coroutine_hand_over(transport, rondo_stream_let_go, true);
         return 0;

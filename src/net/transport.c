@@ -30,6 +30,8 @@ rondo_transport *rondo_transport_new(const struct rondo_transport_type *type, ro
             rondo_socket_peer(sock, &asked);
         peer = &asked;
     }
+    if (rondo_descriptor_reserve(loop, sock) < 0)
+        return NULL;
     size_t kept = count_kept(peer);
     rondo_transport *transport = rondo_allocate_zeroed(&loop->allocator, type->size + kept);
     if (!transport) {
@@ -47,7 +49,7 @@ rondo_transport *rondo_transport_new(const struct rondo_transport_type *type, ro
     transport->peer_kept = (uint8_t) kept;
     memcpy(place_of_peer(transport), peer->storage.bytes, kept);
     rondo_link_append(&loop->transports, &transport->link);
-    rondo_descriptor_enter(loop, sock, transport);
+    rondo_descriptor_own(loop, sock);
     return transport;
 }
 

@@ -350,6 +350,25 @@ END_TEST
 
 /* --- errors --------------------------------------------------------------------------------------------------- */
 
+/* Each refusal that a send meets is told, also where several datagrams leave in one pass. */
+START_TEST(test_several_refused)
+{
+    rondo_loop *loop = dgram_loop();
+    int port;
+    rondo_socket gone = udp_open("127.0.0.1", &port);
+    peer_close(gone);
+    dgram self = { 0 };
+    dgram_connect(loop, &self, port);
+    for (int i = 0; i < 8; i++)
+        dgram_say(&self, "anybody?", NULL);
+    support_run_passes(loop, 12);
+    ck_assert_int_ge(self.errors, 4); /* the refusal of one is heard by the next one, which is lost by it */
+    ck_assert_int_eq(self.error, RONDO_ECONNREFUSED);
+    dgram_done(loop, &self);
+    support_loop_end(loop);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
     rondo_loop *loop = dgram_loop();
@@ -810,6 +829,7 @@ static void add_cases(Suite *suite)
 
     tcase = support_case(suite, "errors");
     tcase_add_test(tcase, test_refused);
+    tcase_add_test(tcase, test_several_refused);
     tcase_add_test(tcase, test_received_fails);
     tcase_add_test(tcase, test_error_fails);
     tcase_add_test(tcase, test_error_sends);
