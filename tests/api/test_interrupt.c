@@ -2,6 +2,7 @@
 /* Ctrl+C while rondo_run runs. */
 #define _POSIX_C_SOURCE 200809L
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -75,9 +76,28 @@ START_TEST(test_main_task_may_finish)
 }
 END_TEST
 
+#if defined(__linux__)
+/* Until the main thread sleeps in the kernel. (ThreadSanitizer, too, puts a signal off that comes right before that.) */
+static void wait_for_sleep(void)
+{
+    char state = 0;
+    while (state != 'S') {
+        FILE *file = fopen("/proc/self/stat", "re");
+        ck_assert_ptr_nonnull(file);
+        ck_assert_int_eq(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+        fclose(file);
+    }
+}
+#else
+static void wait_for_sleep(void)
+{
+}
+#endif
+
 static void press_from_thread(void *context)
 {
     support_gate_wait(context);
+    wait_for_sleep();
     kill(getpid(), SIGINT);
 }
 
