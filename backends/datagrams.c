@@ -98,6 +98,7 @@ struct run {
     rondo_ns begun; /* 0: it has told one at most */
     size_t told;
     bool was_full; /* the last call brought as many as it was asked for */
+    bool is_owing; /* a batch was told whose end was not */
 };
 
 static bool is_idle(struct rondo_core *core)
@@ -142,7 +143,15 @@ static void tell(struct run *run, struct rondo_datagram_receive *receive)
     receive->sender = &datagram->sender;
     receive->op.data = datagram->memory;
     receive->op.result = (ptrdiff_t) datagram->length;
+    run->is_owing = receive->is_batch;
     receive->op.complete(&receive->op);
+}
+
+static void end_batch(struct run *run, struct rondo_datagram_receive *receive)
+{
+    if (run->is_owing)
+        receive->delivered(&receive->op);
+    run->is_owing = false;
 }
 
 /* An error of the socket, in place of a datagram. */
@@ -164,6 +173,9 @@ static enum rondo_datagram_outcome run_on(struct run *run, struct rondo_datagram
         if (n < 0)
             return tell_error(&receive->op, (int) n);
         tell(run, receive);
+        if (batch->told ==
+            batch->count) /* who has sent these waits for the answers: they go before the next look */
+            end_batch(run, receive);
     } while (has_more(run, batch) && may_follow(run, &receive->op));
     if (batch->told == batch->count)
         return RONDO_DATAGRAMS_WAIT;
@@ -182,8 +194,7 @@ enum rondo_datagram_outcome rondo_datagrams_run(struct rondo_datagram_pool *pool
     receive->is_batch = false;
     struct run run = { .core = core };
     enum rondo_datagram_outcome outcome = run_on(&run, receive);
-    if (receive->is_batch)
-        receive->delivered(op);
+    end_batch(&run, receive);
     bool is_held = outcome == RONDO_DATAGRAMS_GO_ON || outcome == RONDO_DATAGRAMS_PAUSED;
     if (op->state != RONDO_OP_ACTIVE || !is_held)
         rondo_datagrams_drop(pool, op);
