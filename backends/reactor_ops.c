@@ -96,19 +96,19 @@ static void do_read(struct rondo_reactor *reactor, struct rondo_op *op)
         receive(reactor, op, reactor->scratch, reactor->scratch_size, rondo_file_read);
 }
 
-static inline ptrdiff_t send_pieces(struct rondo_reactor *reactor, rondo_socket sock,
-                                    const rondo_bytes *pieces, size_t count)
+static inline ptrdiff_t send_pieces(rondo_socket sock, const rondo_bytes *pieces, size_t count)
 {
-    ptrdiff_t n = count == 1 ? rondo_socket_send(sock, pieces[0].data, pieces[0].length)
-                             : rondo_socket_sendv(sock, pieces, count);
-    return n == RONDO_EPIPE ? told_error(reactor, sock, n) : n;
+    return count == 1 ? rondo_socket_send(sock, pieces[0].data, pieces[0].length)
+                      : rondo_socket_sendv(sock, pieces, count);
 }
 
 static void do_send(struct rondo_reactor *reactor, struct rondo_op *op)
 {
     rondo_bytes pieces[SEND_PIECES];
     size_t count = op->gather(op, pieces, SEND_PIECES);
-    ptrdiff_t n = send_pieces(reactor, op->socket, pieces, count);
+    ptrdiff_t n = send_pieces(op->socket, pieces, count);
+    if (n == RONDO_EPIPE)
+        n = told_error(reactor, op->socket, n);
     if (n != RONDO_EAGAIN)
         rondo_reactor_retire(reactor, op, n);
 }
@@ -221,7 +221,8 @@ rondo_run_fn *const rondo_reactor_run_of_kind[] = {
 ptrdiff_t rondo_reactor_try_send(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
                                  size_t count)
 {
-    return send_pieces(rondo_reactor_of(driver), sock, pieces, count);
+    (void) driver;
+    return send_pieces(sock, pieces, count);
 }
 
 ptrdiff_t rondo_reactor_try_write(struct rondo_driver *driver, rondo_socket sock, bool blocking,

@@ -43,6 +43,7 @@ typedef struct rondo_connection_options {
 /** Connect a stream (create_connection, 18.5.1.6): resolve, connect, call @factory, connection_made. The
  *  future's value is the rondo_transport. Cancelling it closes what it has opened.
  *  NULL with RONDO_EINVAL (neither or both of host/port and sock, a bad or unconnected sock, a bad port),
+ *  RONDO_EBUSY (another transport owns the sock; if it was given twice at once, the second future fails with it),
  *  RONDO_ECLOSED, RONDO_ENOMEM; the sock is then still the caller's. The future fails with a RONDO_EAI_ code,
  *  the one error of all attempts, or, where they differ, with a text that lists them all: the code is the one
  *  they share, else RONDO_EOS. */
@@ -51,7 +52,7 @@ RONDO_API rondo_future *rondo_create_connection(rondo_loop *loop, rondo_protocol
 
 /** Adopt a connection that was accepted elsewhere (connect_accepted_socket, 18.5.1.7). @sock is made
  *  non-blocking and owned by the transport, once a future was returned. NULL with RONDO_EINVAL
- *  (no stream socket), RONDO_ECLOSED, RONDO_ENOMEM. */
+ *  (no stream socket), RONDO_EBUSY (as above), RONDO_ECLOSED, RONDO_ENOMEM. */
 RONDO_API rondo_future *rondo_connect_accepted_socket(rondo_loop *loop, rondo_protocol_factory *factory,
                                                       void *context, rondo_socket sock);
 

@@ -53,9 +53,9 @@ typedef struct rondo_datagram_options {
  *  connection_made. The future's value is the rondo_transport; rondo_await_connection takes out the pair. Loop thread only.
  *  NULL with RONDO_ENOTSUP, RONDO_EINVAL (neither an address nor a family, addresses of different kinds, a sock that is
  *  no datagram socket or stands beside other options, a bad port or path), RONDO_ETYPE (a host without a port),
- *  RONDO_ENAMETOOLONG, RONDO_EBUSY (another transport owns the sock), RONDO_ECLOSED, RONDO_ENOMEM; the sock is then still the caller's. The future fails with a RONDO_EAI_
- *  code, RONDO_EINVAL where local and remote address have no family in common, or the first error of the sockets
- *  that were tried. Cancelling it closes what it has opened. */
+ *  RONDO_ENAMETOOLONG, RONDO_EBUSY (another transport owns the sock), RONDO_ECLOSED, RONDO_ENOMEM; the sock is then
+ *  still the caller's. The future fails with a RONDO_EAI_ code, RONDO_EINVAL where local and remote address have no
+ *  family in common, or the first error of the sockets that were tried. Cancelling it closes what it has opened. */
 RONDO_API rondo_future *rondo_create_datagram_endpoint(rondo_loop *loop, rondo_protocol_factory *factory,
                                                        void *context, const rondo_datagram_options *options);
 

@@ -34,9 +34,10 @@ typedef struct rondo_unix_connection_options {
 /** Connect a stream to the socket at a path (create_unix_connection, 18.5.1.6): rondo_create_connection for
  *  the Unix family. Where the listener's queue is full it waits for room. Loop thread only.
  *  NULL with RONDO_ENOTSUP, RONDO_EINVAL (neither or both of path and sock, a bad path, a sock that is not a
- *  connected Unix stream socket), RONDO_ENAMETOOLONG, RONDO_ECLOSED, RONDO_ENOMEM; the sock is then still the caller's.
- *  The future's value is the rondo_transport (rondo_await_connection); it fails with the error of the connect: RONDO_ENOENT,
- *  RONDO_ECONNREFUSED where nobody listens, RONDO_EACCES without permission to write to the file. */
+ *  connected Unix stream socket), RONDO_ENAMETOOLONG, RONDO_EBUSY (a transport owns the sock), RONDO_ECLOSED,
+ *  RONDO_ENOMEM; the sock is then still the caller's. The future's value is the rondo_transport
+ *  (rondo_await_connection); it fails with the error of the connect: RONDO_ENOENT, RONDO_ECONNREFUSED where nobody
+ *  listens, RONDO_EACCES without permission to write to the file. */
 RONDO_API rondo_future *rondo_create_unix_connection(rondo_loop *loop, rondo_protocol_factory *factory,
                                                      void *context,
                                                      const rondo_unix_connection_options *options);
