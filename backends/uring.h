@@ -53,8 +53,7 @@ struct rondo_uring_slot {
     bool cancel_sent;   /* the kernel was told */
     bool is_bulk;       /* a receive that is made by calls: the kernel only says when */
     bool is_repeating;  /* a poll for room whose peer has ended its half; a send that waits for one */
-    bool
-        by_worker; /* READ, WRITE: the next entry is the transfer itself, not the question whether it would wait */
+    bool by_worker; /* READ, WRITE: the next entry is the transfer, not the question whether it would wait */
     uint8_t streak; /* receives in a row that speak against is_bulk */
 };
 

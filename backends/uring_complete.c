@@ -31,9 +31,8 @@
 #include "../platform/socket.h"
 #include "../src/base/container.h"
 
-enum {
-    STREAK = 4
-}; /* receives of the other size before a stream changes its way; a full buffer says it alone */
+/* Receives of the other size before a stream changes its way; a full buffer says it alone. */
+enum { STREAK = 4 };
 
 /* --- buffers ---------------------------------------------------------------------------------------- */
 

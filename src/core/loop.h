@@ -66,8 +66,7 @@ struct rondo_loop {
     /* --- rooms above */
     struct rondo_link transports;
     struct rondo_link servers;
-    struct rondo_descriptor *
-        *descriptors; /* what is watched, by descriptor, in ranges; NULL: nothing in there */
+    struct rondo_descriptor **descriptors; /* what is watched, in ranges of numbers; NULL: nothing in there */
     size_t descriptor_ranges;
     unsigned char *owned;    /* a bit for each descriptor that is a transport's */
     size_t owned_size;       /* in bytes */
