@@ -469,9 +469,10 @@ int rondo_reactor_wait(struct rondo_driver *driver, rondo_ns timeout, struct ron
         if (!rondo_ready_list_is_empty(&driver->core->queue))
             timeout = 0; /* a registration has failed */
     }
-    queue_held(reactor, completed);
-    if (!rondo_ready_list_is_empty(completed))
-        timeout = 0;
+    if (reactor->held.head) {
+        queue_held(reactor, completed);
+        timeout = rondo_ready_list_is_empty(completed) ? timeout : 0;
+    }
     reactor->completed = completed;
     int rc = reactor->poller_ops->wait(reactor->poller, timeout);
     if (reactor->is_haunted)

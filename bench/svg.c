@@ -3,8 +3,8 @@
  * (memory, time).
  *
  * It has no background of its own and takes its colours from the reader's scheme (prefers-color-scheme),
- * so that it reads well on light and on dark pages; opened by itself it asks for a background of that scheme. Bars start at zero; the thin line on a bar spans the
- * rounds; the figure at its end is the median. Within a case, bars of one column share their scale. */
+ * so that it reads well on light and on dark pages; opened by itself it asks for a background of that scheme.
+ * Bars start at zero; the thin line on a bar spans the rounds; the figure at its end is the median. Within a case, bars of one column share their scale. */
 #include "svg.h"
 
 #include <errno.h>

@@ -6,7 +6,8 @@
  * Everything happens on one loop, in callbacks of the protocol below: no locks, and a list that only changes when a
  * connection begins or is lost. Nobody waits for anybody: what a member does not read is kept for it up to a limit,
  * and who is behind by more than that is put out. So that it is not those who read that fall behind when somebody floods the
- * chat, each says a few lines in a pass, and what else has come from there waits for the next. Ctrl+C or SIGTERM says goodbye to all and ends. */
+ * chat, each says a few lines in a pass, and what else has come from there waits for the next. Ctrl+C or SIGTERM says
+ * goodbye to all and ends. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <getopt.h>

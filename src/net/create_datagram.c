@@ -249,14 +249,12 @@ static int open_socket(struct request *request)
 static int make_transport(struct request *request)
 {
     rondo_loop *loop = request->loop;
+    int rc = rondo_descriptor_take(loop, &request->sock);
+    if (rc < 0)
+        return rc;
     rondo_protocol *protocol = rondo_protocol_make(loop, request->factory, request->context);
     if (!protocol)
         return rondo_last_error();
-    int rc = rondo_descriptor_take(loop, &request->sock);
-    if (rc < 0) {
-        rondo_protocol_unref(protocol);
-        return rc;
-    }
     rondo_future *waiter = rondo_future_new(loop);
     rondo_transport *transport =
         waiter ? rondo_endpoint_new(loop, request->sock, protocol, &request->target, waiter) : NULL;

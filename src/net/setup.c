@@ -86,14 +86,12 @@ rondo_future *rondo_setup_spawn(struct rondo_setup *setup, rondo_coroutine *run,
 int rondo_setup_transport(struct rondo_setup *setup, rondo_setup_make *make)
 {
     rondo_loop *loop = setup->loop;
+    int rc = rondo_descriptor_take(loop, &setup->sock);
+    if (rc < 0)
+        return rc;
     rondo_protocol *protocol = rondo_protocol_make(loop, setup->factory, setup->context);
     if (!protocol)
         return rondo_last_error();
-    int rc = rondo_descriptor_take(loop, &setup->sock);
-    if (rc < 0) {
-        rondo_protocol_unref(protocol);
-        return rc;
-    }
     rondo_future *waiter = rondo_future_new(loop);
     rondo_transport *transport = waiter ? make(setup, protocol, waiter) : NULL;
     if (!transport) {
