@@ -13,7 +13,7 @@
 enum { CLIENTS = 3, ROOM = 64 };
 
 static struct rlimit old_limit;
-static int hogs[ROOM];
+static int hogs[ROOM + 1]; /* one more than there can be, to see the limit */
 static size_t hog_count;
 
 static void limit_descriptors(void)
@@ -31,7 +31,7 @@ static void limit_descriptors(void)
 /* Take every descriptor that is left. */
 static void hog_descriptors(void)
 {
-    for (hog_count = 0; hog_count < ROOM; hog_count++) {
+    for (hog_count = 0; hog_count <= ROOM; hog_count++) {
         hogs[hog_count] = dup(0);
         if (hogs[hog_count] < 0)
             return;

@@ -48,8 +48,12 @@ def run(program, *arguments, code=0):
 
 def children_of(pid):
     """The processes that it has started."""
-    return [int(child) for task in pathlib.Path(f'/proc/{pid}/task').iterdir()
-            for child in (task / 'children').read_text().split()]
+    children = []
+    with contextlib.suppress(FileNotFoundError):  # it has ended
+        for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended meanwhile
+                children += (task / 'children').read_text().split()
+    return [int(child) for child in children]
 
 
 @contextlib.contextmanager
