@@ -500,6 +500,15 @@ int rondo_await_nameinfo(rondo_future *future, rondo_nameinfo *ret_info)
 
 /* --- for connections and servers ----------------------------------------------------------------------- */
 
+/* As a lookup says it; between TCP and UDP the type decides, as in asyncio. */
+static int protocol_of(const rondo_addrinfo_query *query)
+{
+    bool is_usual = !query->proto || query->proto == IPPROTO_TCP || query->proto == IPPROTO_UDP;
+    if (!is_usual || (query->type != SOCK_STREAM && query->type != SOCK_DGRAM))
+        return query->proto;
+    return query->type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
 static int answer_address(const rondo_addrinfo_query *query, rondo_addrinfo **ret_info)
 {
     long port = query->service && *query->service ? strtol(query->service, NULL, 10) : 0;
@@ -511,7 +520,7 @@ static int answer_address(const rondo_addrinfo_query *query, rondo_addrinfo **re
     if (!info)
         return RONDO_ENOMEM;
     info->entries[0] =
-        (rondo_addrinfo_entry){ rondo_address_family(&address), query->type, query->proto, address };
+        (rondo_addrinfo_entry){ rondo_address_family(&address), query->type, protocol_of(query), address };
     *ret_info = info;
     return 0;
 }

@@ -280,6 +280,35 @@ START_TEST(test_pairs)
 }
 END_TEST
 
+START_TEST(test_number_and_name)
+{
+    rondo_loop *loop = dgram_loop();
+    int port;
+    rondo_socket peer = udp_open("127.0.0.1", &port);
+    for (int i = 0; i < 2; i++) {
+        rondo_datagram_options options = RONDO_DATAGRAM_OPTIONS;
+        options.local_host = i ? "127.0.0.1" : "localhost";
+        options.local_port = 0;
+        options.remote_host = i ? "localhost" : "127.0.0.1";
+        options.remote_port = port;
+        options.family = AF_INET;
+        dgram self = { 0 };
+        /* DGE-04: an address that needs no lookup has the protocol that a lookup gives */
+        dgram_open(loop, &self, &options);
+        dgram_say(&self, "here", NULL);
+        run_until(loop, rondo_transport_get_write_buffer_size(self.transport) == 0);
+        support_run_passes(loop, 2);
+        udp_expect(peer, "here");
+        dgram_done(loop, &self);
+    }
+    rondo_datagram_options options = local_port(0);
+    options.proto = IPPROTO_TCP; /* as in asyncio the type decides */
+    ck_assert_int_eq(error_of(loop, &options), 0);
+    peer_close(peer);
+    support_loop_end(loop);
+}
+END_TEST
+
 START_TEST(test_next_pair)
 {
     rondo_loop *loop = dgram_loop();
@@ -634,6 +663,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, test_query);
     tcase_add_test(tcase, test_no_answer);
     tcase_add_test(tcase, test_pairs);
+    tcase_add_test(tcase, test_number_and_name);
     tcase_add_test(tcase, test_next_pair);
     tcase_add_test(tcase, test_ipv6);
 
