@@ -30,8 +30,8 @@ struct rondo_ready_list {
 struct rondo_core {
     struct rondo_ready_list queue; /* what runs in the next batch */
     struct rondo_driver *driver;
-    /* Whether the next pass, were it to begin now, would find nothing to run but what the driver has; NULL: no. Asked in a
-     * node's run. */
+    /* Whether the next pass, were it to begin now, would find nothing to run but what the driver has, and the wait of this pass found
+     * the node alone; NULL: no. Asked in a node's run. */
     bool (*is_idle)(struct rondo_core *core);
 };
 

@@ -46,6 +46,7 @@ struct rondo_loop {
     bool running;
     bool stopping;
     bool debug;
+    bool is_crowded;           /* the wait of this pass found more than one operation to go on with */
     int raised;                /* the code of rondo_raise in the callback that runs; 0: none */
     int interrupt;             /* what ends the run at once; 0: nothing */
     unsigned nesting;          /* protocol callbacks that run inside a task's or a callback's call */

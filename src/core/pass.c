@@ -102,10 +102,12 @@ static void run_slowly(rondo_loop *loop, struct rondo_ready *node)
         node->run(node, &loop->core);
 }
 
+/* The others that the wait found have probably more to come, and their turn comes first. */
 bool rondo_loop_is_idle(struct rondo_core *core)
 {
     const rondo_loop *loop = rondo_loop_of(core);
-    if (loop->debug || loop->batch.head || core->queue.head || loop->stopping || loop->interrupt)
+    if (loop->is_crowded || loop->debug || loop->batch.head || core->queue.head || loop->stopping ||
+        loop->interrupt)
         return false;
     if (rondo_inbox_has_mail(&loop->inbox) || atomic_load_explicit(&loop->interrupted, memory_order_relaxed))
         return false;
@@ -158,6 +160,7 @@ rondo_inlined int run_pass(rondo_loop *loop)
         rc = driver->ops->wait(driver, 0, &completed);
     if (rondo_inbox_has_mail(&loop->inbox))
         rondo_loop_take_mail(loop);
+    loop->is_crowded = driver->completions - loop->metrics.completions > 1;
     loop->metrics.completions = driver->completions;
     rondo_ready_list_splice(&loop->core.queue, &completed); /* behind the mail, before the timers */
     if (loop->timers.count)
