@@ -166,6 +166,7 @@ static bool write_block(struct rondo_sending *self)
         if (!self->stream)
             return false; /* it was lost with that */
         if (rc < 0) {
+            note(self, -n); /* nothing of it was taken */
             fail(self, rc);
             return false;
         }

@@ -165,6 +165,35 @@ START_TEST(test_fallback)
 }
 END_TEST
 
+/* The kernel takes nothing, and there is no memory for the first, the second ... thing that is needed: what was not taken
+ * over does not count. */
+START_TEST(test_no_memory)
+{
+    rondo_file device = pipes_open_zeros();
+    bool has_failed = true;
+    for (size_t nth = 1; has_failed; nth++) {
+        rondo_loop *loop = support_loop();
+        net_conn conn = { 0 };
+        rondo_socket peer = open_conn(loop, &conn, 0);
+        while (write(rondo_transport_socket(conn.transport), "x", 1) == 1)
+            continue;
+        int64_t sent = 0;
+        support_fail_nth(nth);
+        rondo_future *future = rondo_sendfile(conn.transport, device, 0, 10, true, &sent);
+        has_failed = support_has_failed();
+        support_fail_nth(0);
+        if (future && has_failed)
+            ck_assert_int_eq(rondo_future_result(future, NULL), RONDO_ENOMEM);
+        ck_assert_int_eq(sent, has_failed ? 0 : 10);
+        rondo_future_unref(future);
+        peer_close(peer);
+        net_done(loop, &conn);
+        support_loop_end(loop);
+    }
+    pipes_close(device);
+}
+END_TEST
+
 /* A regular file that sendfile(2) refuses. */
 START_TEST(test_refused_by_the_system)
 {
@@ -553,6 +582,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(sending, test_parts);
     tcase_add_loop_test(sending, test_in_between, 0, 2);
     tcase_add_loop_test(sending, test_fallback, 0, 2);
+    tcase_add_test(sending, test_no_memory);
     tcase_add_test(sending, test_refused_by_the_system);
     tcase_add_loop_test(sending, test_cancel, 0, 4);
     tcase_add_loop_test(sending, test_half_closed, 0, 4);
