@@ -53,6 +53,8 @@ int rondo_socket_shutdown(rondo_socket sock); /* both halves; ENOTCONN is succes
 
 int rondo_socket_name(rondo_socket sock, rondo_address *ret_address);
 int rondo_socket_peer(rondo_socket sock, rondo_address *ret_address);
+/* Whether a stream without a peer had one, or tried to: an error or an end of it is to be read. No where there is no telling. */
+bool rondo_socket_has_lost_peer(rondo_socket sock);
 int rondo_socket_set_nonblocking(rondo_socket sock);
 /* Programs that this one starts do not get it: for sockets that were not made here. */
 int rondo_socket_close_on_exec(rondo_socket sock);

@@ -44,7 +44,8 @@ typedef struct rondo_connection_options {
  *  future's value is the rondo_transport. Cancelling it closes what it has opened.
  *  NULL with RONDO_EINVAL (neither or both of host/port and sock, a bad or unconnected sock, a bad port),
  *  RONDO_EBUSY (another transport owns the sock; if it was given twice at once, the second future fails with it),
- *  RONDO_ECLOSED, RONDO_ENOMEM; the sock is then still the caller's. The future fails with a RONDO_EAI_ code,
+ *  RONDO_ECLOSED, RONDO_ENOMEM; the sock is then still the caller's. One that was reset meanwhile is no bad one:
+ *  connection_made is called, and connection_lost with the error. The future fails with a RONDO_EAI_ code,
  *  the one error of all attempts, or, where they differ, with a text that lists them all: the code is the one
  *  they share, else RONDO_EOS. */
 RONDO_API rondo_future *rondo_create_connection(rondo_loop *loop, rondo_protocol_factory *factory,

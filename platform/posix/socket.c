@@ -346,6 +346,15 @@ int rondo_socket_kind(rondo_socket sock, int *ret_family, int *ret_type, int *re
     return rc;
 }
 
+bool rondo_socket_has_lost_peer(rondo_socket sock)
+{
+    struct pollfd slot = { .fd = sock, .events = POLLIN };
+    int is_listening = 0;
+    if (get_option(sock, SO_ACCEPTCONN, &is_listening) < 0 || is_listening)
+        return false;
+    return poll(&slot, 1, 0) == 1 && slot.revents & POLLIN;
+}
+
 static int set_option(rondo_socket sock, int level, int option, int value)
 {
     return check(setsockopt(sock, level, option, &value, sizeof value));

@@ -53,6 +53,12 @@ int rondo_socket_peer(rondo_socket sock, rondo_address *ret_address)
     return rondo_socket_name_by(getpeername, sock, ret_address);
 }
 
+bool rondo_socket_has_lost_peer(rondo_socket sock)
+{
+    (void) sock; /* the name of a peer that is gone can still be asked for */
+    return false;
+}
+
 static int rondo_socket_set_mode(rondo_socket sock, u_long is_nonblocking)
 {
     return ioctlsocket(sock, (long) FIONBIO, &is_nonblocking) == 0 ? 0 : rondo_socket_failure();

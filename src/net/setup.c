@@ -35,7 +35,7 @@ int rondo_setup_check_connected(rondo_socket sock)
 {
     rondo_address peer;
     int rc = rondo_setup_check_stream(sock);
-    if (rc == 0 && rondo_socket_peer(sock, &peer) == RONDO_ENOTCONN)
+    if (rc == 0 && rondo_socket_peer(sock, &peer) == RONDO_ENOTCONN && !rondo_socket_has_lost_peer(sock))
         rc = rondo_fail(RONDO_EINVAL, "the socket is not connected");
     return rc;
 }

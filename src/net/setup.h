@@ -18,7 +18,8 @@ struct rondo_setup {
 int rondo_setup_check(rondo_loop *loop, rondo_protocol_factory *factory, unsigned capability,
                       const char *what);
 
-/* RONDO_EINVAL unless @sock is a stream; unless it is a stream that is connected. */
+/* RONDO_EINVAL unless @sock is a stream; unless it is a stream that is connected, or was: that it is not any more is for
+ * connection_lost to tell. */
 int rondo_setup_check_stream(rondo_socket sock);
 int rondo_setup_check_connected(rondo_socket sock);
 

@@ -320,6 +320,7 @@ START_TEST(test_wrong_sock)
     rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
     int port;
     rondo_socket socks[] = { peer_datagram(), peer_unconnected(), peer_listen("127.0.0.1", 1, &port) };
+    rondo_socket client = peer_connect("127.0.0.1", port); /* the listener has something to read */
     /* CON-06: a connected stream socket, else refused */
     for (size_t i = 0; i < 3; i++) {
         options.sock = socks[i];
@@ -330,6 +331,28 @@ START_TEST(test_wrong_sock)
     /* a number that is no descriptor */
     options.sock = socks[2];
     is_refused(loop, &options);
+    peer_close(client);
+    support_loop_end(loop);
+}
+END_TEST
+
+/* A connection that its peer has reset before it was given: as in asyncio, the protocol hears of that. */
+START_TEST(test_reset_before)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { .name = "c" };
+    rondo_socket pair[2];
+    peer_tcp_pair(pair);
+    peer_reset(pair[1]);
+    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
+    options.sock = pair[0];
+    rondo_future *future = rondo_create_connection(loop, net_factory, &conn, &options);
+    ck_assert_ptr_nonnull(future);
+    run_until(loop, conn.losts == 1 && !peer_is_open(pair[0]));
+    trace_is("c.made c.lost:RONDO_ECONNRESET");
+    ck_assert_int_eq(rondo_future_result(future, NULL), 0);
+    rondo_future_unref(future);
+    net_conn_end(&conn);
     support_loop_end(loop);
 }
 END_TEST
@@ -567,6 +590,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(arguments, test_neither_or_both);
     tcase_add_test(arguments, test_sock_excludes);
     tcase_add_test(arguments, test_wrong_sock);
+    tcase_add_test(arguments, test_reset_before);
     tcase_add_test(arguments, test_bad_values);
     tcase_add_test(arguments, test_null);
     tcase_add_test(arguments, test_closed_loop);
