@@ -6,9 +6,9 @@
  * the first wait.
  *
  * Failures, each with words that say what to do: switched off by RONDO_IO_URING; refused by a sysctl
- * or a sandbox (EPERM, EACCES, ENOSYS); out of lockable memory (ENOMEM, after a second try with small
- * rings); a kernel before 6.0, which lacks repeating receives: without them io_uring would be slower
- * than epoll, so there is no leaner variant.
+ * or a sandbox (EPERM, EACCES, ENOSYS), be it one of the three calls alone; out of lockable memory
+ * (ENOMEM, after a second try with small rings); a kernel before 6.0, which lacks repeating receives:
+ * without them io_uring would be slower than epoll, so there is no leaner variant.
  *
  * Invariants: nothing that the kernel may write to is freed before the ring is closed; none of it is
  * inherited by a forked child. */
@@ -38,6 +38,7 @@ enum {
     SMALL_ENTRIES = 64, /* what is tried when memory is short */
     MOST_ENTRIES = 4096,
     COMPLETIONS_PER_ENTRY = 8,
+    OPERATIONS = 256,    /* that a probe has room for */
     BUFFER_SIZE = 65536, /* of those in the ring, at most: what asyncio's proactor receives at a time */
     DEFAULT_RECEIVE_SIZE = 65536, /* a chunk of asyncio's proactor (TRN-17) */
     BUFFERS_PER_CALL =
@@ -147,16 +148,27 @@ static int open_ring(struct rondo_uring *uring, unsigned entries)
     return 0;
 }
 
+/* A sandbox may refuse each call by itself. The ring is disabled still, so that entering it is an error in any case. */
+static int check_enter(struct rondo_uring *uring)
+{
+    int rc = io_uring_enter((unsigned) uring->ring.ring_fd, 0, 0, 0, NULL);
+    return rc == -EPERM || rc == -EACCES || rc == -ENOSYS ? explain_setup(-rc) : 0;
+}
+
 /* Repeating receives have no flag of their own; they came with zero-copy sends, which have. */
 static int check_kernel(struct rondo_uring *uring)
 {
     const unsigned needed =
         IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP | IORING_FEAT_FAST_POLL;
-    struct io_uring_probe *probe = io_uring_get_probe_ring(&uring->ring);
-    bool modern = probe && io_uring_opcode_supported(probe, IORING_OP_SEND_ZC);
-    io_uring_free_probe(probe);
-    if (!modern || (uring->ring.features & needed) != needed)
-        return rondo_fail(RONDO_ENOTSUP, "the io_uring of this kernel is too old: Linux 6.0 is needed");
+    uint64_t memory[(sizeof(struct io_uring_probe) + OPERATIONS * sizeof(struct io_uring_probe_op)) / 8] = {
+        0
+    };
+    struct io_uring_probe *probe = (struct io_uring_probe *) memory;
+    int rc = io_uring_register_probe(&uring->ring, probe, OPERATIONS);
+    if (rc < 0)
+        return explain_setup(-rc);
+    if (!io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) || (uring->ring.features & needed) != needed)
+        return explain_setup(EINVAL);
     uring->wait_flags = IORING_ENTER_GETEVENTS;
     if (uring->ring.features & FEATURE_NO_IOWAIT)
         uring->wait_flags |= ENTER_NO_IOWAIT;
@@ -278,8 +290,9 @@ static int open_parts(struct rondo_uring *uring, const struct rondo_driver_confi
     int rc = open_ring(uring, entries);
     if (rc < 0)
         return rc;
-    if ((rc = check_kernel(uring)) < 0 || (rc = open_buffers(uring, config)) < 0 ||
-        (rc = open_tables(uring)) < 0 || (rc = open_wake(uring)) < 0)
+    if ((rc = check_enter(uring)) < 0 || (rc = check_kernel(uring)) < 0 ||
+        (rc = open_buffers(uring, config)) < 0 || (rc = open_tables(uring)) < 0 ||
+        (rc = open_wake(uring)) < 0)
         return rc;
     look_at_release(uring);
     return 0;

@@ -158,12 +158,12 @@ START_TEST(test_out_of_memory)
 }
 END_TEST
 
-/* From here on io_uring_setup fails with @number in this process, as in a sandbox. */
-static void refuse_setup(unsigned number)
+/* From here on the system call @call fails with @number in this process, as in a sandbox. */
+static void refuse(unsigned call, unsigned number)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | number),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -173,11 +173,11 @@ static void refuse_setup(unsigned number)
         _exit(77);
 }
 
-static bool is_explained(unsigned number, int code, const char *word)
+static bool is_explained(unsigned call, unsigned number, int code, const char *word)
 {
     struct rondo_driver_config config = { .allocator = &rondo_allocator_default };
     struct rondo_driver *none = NULL;
-    refuse_setup(number);
+    refuse(call, number);
     int rc = rondo_driver_uring.open(&config, NULL, &none);
     return rc == code && !none && rondo_last_error() == code && strstr(rondo_last_error_message(), word);
 }
@@ -185,28 +185,32 @@ static bool is_explained(unsigned number, int code, const char *word)
 /* Where the ring is refused, open says by what, and what can be done about it. */
 START_TEST(test_refused)
 {
+    enum { SETUP = SYS_io_uring_setup, ENTER = SYS_io_uring_enter, REGISTER = SYS_io_uring_register };
     static const struct {
-        unsigned number;
+        unsigned call, number;
         int code;
         const char *word;
     } refusals[] = {
-        { EPERM, RONDO_EPERM, "seccomp" },      { EACCES, RONDO_EACCES, "seccomp" },
-        { ENOSYS, RONDO_ENOSYS, "kernel" },     { ENOMEM, RONDO_ENOMEM, "ulimit -l" },
-        { EINVAL, RONDO_ENOTSUP, "Linux 6.0" }, { EMFILE, RONDO_EMFILE, "io_uring_setup" },
+        { SETUP, EPERM, RONDO_EPERM, "seccomp" },      { SETUP, EACCES, RONDO_EACCES, "seccomp" },
+        { SETUP, ENOSYS, RONDO_ENOSYS, "kernel" },     { SETUP, ENOMEM, RONDO_ENOMEM, "ulimit -l" },
+        { SETUP, EINVAL, RONDO_ENOTSUP, "Linux 6.0" }, { SETUP, EMFILE, RONDO_EMFILE, "io_uring_setup" },
+        { ENTER, EPERM, RONDO_EPERM, "seccomp" },      { ENTER, ENOSYS, RONDO_ENOSYS, "sandbox" },
+        { REGISTER, EPERM, RONDO_EPERM, "seccomp" },   { REGISTER, ENOSYS, RONDO_ENOSYS, "sandbox" },
     };
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         pid_t child = fork();
         ck_assert_int_ge(child, 0);
         if (child == 0)
-            _exit(is_explained(refusals[i].number, refusals[i].code, refusals[i].word) ? 0 : 1);
+            _exit(is_explained(refusals[i].call, refusals[i].number, refusals[i].code, refusals[i].word) ? 0
+                                                                                                         : 1);
         int status = -1;
         ck_assert_int_eq(waitpid(child, &status, 0), child);
-        ck_assert_msg(WIFEXITED(status), "refusal %u", refusals[i].number);
+        ck_assert_msg(WIFEXITED(status), "refusal %zu", i);
         if (WEXITSTATUS(status) == 77) {
             printf("skipped: refused: no seccomp filters here\n");
             return;
         }
-        ck_assert_msg(WEXITSTATUS(status) == 0, "refusal %u", refusals[i].number);
+        ck_assert_msg(WEXITSTATUS(status) == 0, "refusal %zu", i);
     }
 }
 END_TEST
