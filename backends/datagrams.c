@@ -13,7 +13,6 @@
 #include "datagrams.h"
 
 #include "../platform/clock.h"
-#include "../platform/datagram.h"
 #include "../src/base/container.h"
 #include "../src/base/memory.h"
 
@@ -92,22 +91,12 @@ void rondo_datagram_pool_free(struct rondo_datagram_pool *pool)
 
 /* --- a run ------------------------------------------------------------------------------------------ */
 
-/* How far a run has come. */
-struct run {
-    struct rondo_core *core;
-    rondo_ns begun; /* 0: it has told one at most */
-    size_t told;
-    bool was_full; /* the last call brought as many as it was asked for */
-    bool is_owing; /* a batch was told whose end was not */
-};
-
 static bool is_idle(struct rondo_core *core)
 {
     return core->is_idle && core->is_idle(core);
 }
 
-/* Whether another datagram may follow in this run. */
-static bool may_follow(struct run *run, const struct rondo_op *op)
+bool rondo_datagram_may_follow(struct rondo_datagram_run *run, const struct rondo_op *op)
 {
     if (op->state != RONDO_OP_ACTIVE || op->paused || run->told >= MOST || !is_idle(run->core))
         return false;
@@ -117,66 +106,65 @@ static bool may_follow(struct run *run, const struct rondo_op *op)
     return now - run->begun < LONGEST;
 }
 
-static ptrdiff_t receive_some(struct run *run, struct rondo_datagram_receive *receive)
+void rondo_datagram_tell(struct rondo_datagram_run *run, struct rondo_datagram_receive *receive,
+                         const struct rondo_datagram *datagram, bool has_more)
 {
-    struct rondo_datagram_batch *batch = receive->batch;
-    bool is_ahead = receive->may_read_ahead && is_idle(run->core);
-    size_t asked = is_ahead ? rondo_datagrams_at_once : 1;
-    ptrdiff_t n = rondo_socket_recv_datagrams(receive->op.socket, batch->datagrams, asked);
-    batch->told = 0;
-    batch->count = n > 0 ? (size_t) n : 0;
-    run->was_full = is_ahead && batch->count == asked;
-    return n;
-}
-
-static bool has_more(const struct run *run, const struct rondo_datagram_batch *batch)
-{
-    return batch->told < batch->count || run->was_full;
-}
-
-static void tell(struct run *run, struct rondo_datagram_receive *receive)
-{
-    struct rondo_datagram_batch *batch = receive->batch;
-    const struct rondo_datagram *datagram = &batch->datagrams[batch->told++];
     run->told++;
-    receive->is_batch = run->told > 1 || has_more(run, batch);
+    receive->is_batch = run->told > 1 || has_more;
     receive->sender = &datagram->sender;
     receive->op.data = datagram->memory;
     receive->op.result = (ptrdiff_t) datagram->length;
+    receive->op.more = true;
     run->is_owing = receive->is_batch;
     receive->op.complete(&receive->op);
 }
 
-static void end_batch(struct run *run, struct rondo_datagram_receive *receive)
+void rondo_datagram_end_batch(struct rondo_datagram_run *run, struct rondo_datagram_receive *receive)
 {
     if (run->is_owing)
         receive->delivered(&receive->op);
     run->is_owing = false;
 }
 
-/* An error of the socket, in place of a datagram. */
-static enum rondo_datagram_outcome tell_error(struct rondo_op *op, int code)
+enum rondo_datagram_outcome rondo_datagram_tell_error(struct rondo_op *op, int code)
 {
     op->result = code;
     if (code == RONDO_EBADF || code == RONDO_ENOTSOCK)
         return RONDO_DATAGRAMS_OVER;
+    op->more = true;
     if (code != RONDO_EAGAIN)
         op->complete(op);
     return RONDO_DATAGRAMS_WAIT;
 }
 
-static enum rondo_datagram_outcome run_on(struct run *run, struct rondo_datagram_receive *receive)
+/* Returns what rondo_socket_recv_datagrams does. @was_full: it brought as many as it was asked for. */
+static ptrdiff_t receive_some(struct rondo_core *core, struct rondo_datagram_receive *receive, bool *was_full)
 {
-    const struct rondo_datagram_batch *batch = receive->batch;
+    struct rondo_datagram_batch *batch = receive->batch;
+    bool is_ahead = receive->may_read_ahead && is_idle(core);
+    size_t asked = is_ahead ? rondo_datagrams_at_once : 1;
+    ptrdiff_t n = rondo_socket_recv_datagrams(receive->op.socket, batch->datagrams, asked);
+    batch->told = 0;
+    batch->count = n > 0 ? (size_t) n : 0;
+    *was_full = is_ahead && batch->count == asked;
+    return n;
+}
+
+static enum rondo_datagram_outcome run_on(struct rondo_datagram_run *run,
+                                          struct rondo_datagram_receive *receive)
+{
+    struct rondo_datagram_batch *batch = receive->batch;
+    bool was_full = false, has_more;
     do {
-        ptrdiff_t n = batch->told == batch->count ? receive_some(run, receive) : 0;
+        ptrdiff_t n = batch->told == batch->count ? receive_some(run->core, receive, &was_full) : 0;
         if (n < 0)
-            return tell_error(&receive->op, (int) n);
-        tell(run, receive);
-        if (batch->told ==
-            batch->count) /* who has sent these waits for the answers: they go before the next look */
-            end_batch(run, receive);
-    } while (has_more(run, batch) && may_follow(run, &receive->op));
+            return rondo_datagram_tell_error(&receive->op, (int) n);
+        const struct rondo_datagram *datagram = &batch->datagrams[batch->told++];
+        has_more = batch->told < batch->count || was_full;
+        rondo_datagram_tell(run, receive, datagram, has_more);
+        if (batch->told == batch->count)
+            rondo_datagram_end_batch(run, receive); /* whose senders wait for answers: before the next look */
+    } while (has_more && rondo_datagram_may_follow(run, &receive->op));
     if (batch->told == batch->count)
         return RONDO_DATAGRAMS_WAIT;
     return receive->op.paused ? RONDO_DATAGRAMS_PAUSED : RONDO_DATAGRAMS_GO_ON;
@@ -190,11 +178,10 @@ enum rondo_datagram_outcome rondo_datagrams_run(struct rondo_datagram_pool *pool
         op->result = RONDO_ENOMEM;
         return RONDO_DATAGRAMS_OVER;
     }
-    op->more = true;
     receive->is_batch = false;
-    struct run run = { .core = core };
+    struct rondo_datagram_run run = { .core = core };
     enum rondo_datagram_outcome outcome = run_on(&run, receive);
-    end_batch(&run, receive);
+    rondo_datagram_end_batch(&run, receive);
     bool is_held = outcome == RONDO_DATAGRAMS_GO_ON || outcome == RONDO_DATAGRAMS_PAUSED;
     if (op->state != RONDO_OP_ACTIVE || !is_held)
         rondo_datagrams_drop(pool, op);

@@ -3,6 +3,7 @@
 #ifndef RONDO_BACKENDS_DATAGRAMS_H
 #define RONDO_BACKENDS_DATAGRAMS_H
 
+#include "../platform/datagram.h"
 #include "driver.h"
 
 /* Memory for batches that nobody holds. */
@@ -30,5 +31,25 @@ bool rondo_datagrams_are_held(const struct rondo_op *op);
 void rondo_datagrams_drop(struct rondo_datagram_pool *pool, struct rondo_op *op);
 
 void rondo_datagram_pool_free(struct rondo_datagram_pool *pool);
+
+/* --- for a driver that receives in another way ------------------------------------------------------ */
+
+/* How far a run has come. */
+struct rondo_datagram_run {
+    struct rondo_core *core;
+    rondo_ns begun; /* 0: it has told one at most */
+    size_t told;
+    bool is_owing; /* a batch was told whose end was not */
+};
+
+/* Tell one. @has_more: another is known to be there. The op may be cancelled or paused by it. */
+void rondo_datagram_tell(struct rondo_datagram_run *run, struct rondo_datagram_receive *receive,
+                         const struct rondo_datagram *datagram, bool has_more);
+/* Whether another one may follow in this run. */
+bool rondo_datagram_may_follow(struct rondo_datagram_run *run, const struct rondo_op *op);
+/* What was told so far is all for now. */
+void rondo_datagram_end_batch(struct rondo_datagram_run *run, struct rondo_datagram_receive *receive);
+/* An error of the socket, in place of a datagram: told, but for one that is the op's end (OVER). */
+enum rondo_datagram_outcome rondo_datagram_tell_error(struct rondo_op *op, int code);
 
 #endif

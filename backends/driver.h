@@ -124,6 +124,9 @@ struct rondo_datagram_receive {
     struct rondo_datagram_batch *batch; /* received and not told yet; NULL before the first submit; driver */
     bool is_batch;                      /* at complete: `delivered` will be called; driver */
     bool may_read_ahead; /* several may be received at once, of at most 64 KiB each; else 256 KiB; owner */
+    /* io_uring's own: the buffers that have come, in order, and an error behind them (0: none). */
+    uint16_t first_arrived, last_arrived;
+    int end;
 };
 
 struct rondo_driver_config {

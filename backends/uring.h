@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of the io_uring driver, shared by its five files: uring.c (the loop's side: wait, wake,
+/* The inside of the io_uring driver, shared by its six files: uring.c (the loop's side: wait, wake,
  * vtable), uring_setup.c (finding out what the kernel has), uring_submit.c (from ops to the submission
- * queue), uring_complete.c (from the completion queue to ops) and uring_pipe.c (what pipes have of their own).
+ * queue), uring_complete.c (from the completion queue to ops), and what pipes and datagrams have of their own
+ * (uring_pipe.c, uring_datagrams.c).
  *
  * Identity. The kernel knows an op by a name of 64 bits: generation, tag and slot. The slot leads to
  * the op; a name whose generation is over leads nowhere. Descriptors are never used to find anything.
  *
  * Where an op is, while it is active (enum rondo_uring_place):
- *   PENDING  in the list `pending`, by op->ready; the next wait arms it
- *   ARMED    the kernel has it: exactly one completion without IORING_CQE_F_MORE is to come
+ *   PENDING  in the list `pending`, by op->ready; the next wait arms it, or runs what it holds
+ *   ARMED    the kernel has it: exactly one completion without IORING_CQE_F_MORE is to come. A receive of
+ *            datagrams that holds some is in `pending` all the same
  *   ENDING   that completion was reaped, its node is queued
  *   PARKED   none of these: a receive that is paused
  * A watch that is cancelled leaves its slot to `nobody`, an op of the driver's own, which takes what the kernel still
@@ -33,12 +35,17 @@ enum rondo_uring_tag { RONDO_URING_TAG_WAKE = 14, RONDO_URING_TAG_CANCEL = 15 };
 
 #define RONDO_URING_SLOT_BITS 28
 #define RONDO_URING_NONE UINT32_MAX
-#define RONDO_URING_GROUP 0 /* the buffer group of receives */
+#define RONDO_URING_GROUP 0         /* the buffer group of receives */
+#define RONDO_URING_LETTERS_GROUP 1 /* that of datagrams */
+
+/* Flags of an op: its node is in `pending`, whatever became of the op since; that of a receive of datagrams is among what is to run. */
+enum { RONDO_URING_LISTED = 1, RONDO_URING_QUEUED = 2 };
 
 enum {
     RONDO_URING_PIECES = 1024, /* iovecs for each submission */
     RONDO_URING_PIECES_PER_SEND = 64,
-    RONDO_URING_MESSAGES = 128
+    RONDO_URING_MESSAGES = 128,
+    RONDO_URING_LETTERS = 64 /* buffers for datagrams; a power of two */
 };
 
 struct rondo_uring_slot {
@@ -54,7 +61,7 @@ struct rondo_uring_slot {
     bool is_bulk;       /* a receive that is made by calls: the kernel only says when */
     bool is_repeating;  /* a poll for room whose peer has ended its half; a send that waits for one */
     bool by_worker; /* READ, WRITE: the next entry is the transfer, not the question whether it would wait */
-    uint8_t streak; /* receives in a row that speak against is_bulk */
+    uint8_t streak; /* receives in a row that speak against is_bulk; of datagrams: something has come */
 };
 
 /* What is armed on a descriptor; the generation tells a number that was closed and came back. */
@@ -91,6 +98,16 @@ struct rondo_uring_buffers {
     unsigned count; /* a power of two */
 };
 
+/* Buffers for datagrams, made when the first one is received. Of those that have come: the next one's number, and what the
+ * kernel has written. */
+struct rondo_uring_letters {
+    struct rondo_uring_buffers buffers;
+    bool is_tried;
+    bool are_lent;
+    uint16_t next[RONDO_URING_LETTERS];
+    int length[RONDO_URING_LETTERS];
+};
+
 struct rondo_uring {
     struct rondo_driver driver;
     const rondo_allocator *allocator;
@@ -115,7 +132,8 @@ struct rondo_uring {
     uint32_t nodes_used; /* likewise */
     struct rondo_ready *free_node;
     struct rondo_uring_buffers buffers;
-    struct rondo_datagram_pool datagrams;
+    struct rondo_uring_letters letters;
+    struct rondo_datagram_pool datagrams; /* for those that are received by calls */
 
     /* Read by the kernel until a submission has consumed every entry. */
     union rondo_uring_piece *pieces;
@@ -162,6 +180,9 @@ static inline struct rondo_uring_slot *rondo_uring_find(struct rondo_uring *urin
 int rondo_uring_open(const struct rondo_driver_config *config, struct rondo_core *core,
                      struct rondo_driver **ret_driver);
 void rondo_uring_close(struct rondo_driver *driver);
+/* Map the buffers, whose sizes and count are given, and lend all of them to the kernel as @group. Returns 0 or minus an errno. They go with
+ * rondo_uring_close. */
+int rondo_uring_lend_buffers(struct rondo_uring *uring, struct rondo_uring_buffers *buffers, unsigned group);
 
 /* --- uring.c -------------------------------------------------------------------------------------- */
 
@@ -187,8 +208,10 @@ void rondo_uring_rearm(struct rondo_uring *uring, struct rondo_op *op);
 void rondo_uring_want_cancel(struct rondo_uring *uring, struct rondo_uring_slot *slot);
 /* The slot's op has come to its end: forget it. */
 void rondo_uring_release_slot(struct rondo_uring *uring, struct rondo_uring_slot *slot);
-/* Run what the kernel, or the wait itself, has said of a RECV_DATAGRAMS. */
-void rondo_uring_run_datagrams(struct rondo_uring *uring, struct rondo_op *op);
+/* The kernel is done with an op that is paused. */
+void rondo_uring_park(struct rondo_uring_slot *slot);
+/* Have the next wait run what @op, which is ARMED, holds. */
+void rondo_uring_hold(struct rondo_uring *uring, struct rondo_op *op);
 /* Complete @op for the last time. */
 void rondo_uring_finish(struct rondo_uring *uring, struct rondo_op *op, ptrdiff_t result);
 
@@ -213,5 +236,24 @@ void rondo_uring_run_write(struct rondo_uring *uring, struct rondo_uring_slot *s
 void rondo_uring_run_hangup(struct rondo_uring *uring, struct rondo_op *op, int result);
 ptrdiff_t rondo_uring_try_write(struct rondo_driver *driver, rondo_socket sock, bool blocking,
                                 const rondo_bytes *pieces, size_t count);
+
+/* --- uring_datagrams.c ---------------------------------------------------------------------------- */
+
+/* A RECV_DATAGRAMS is submitted. */
+void rondo_uring_init_datagrams(struct rondo_uring_slot *slot, struct rondo_op *op);
+void rondo_uring_fill_datagrams(struct rondo_uring *uring, struct rondo_op *op, struct io_uring_sqe *entry);
+/* What a repeating recvmsg has brought. */
+void rondo_uring_reap_datagrams(struct rondo_uring *uring, struct rondo_uring_slot *slot,
+                                const struct io_uring_cqe *entry, struct rondo_ready_list *completed);
+/* Queue the node that tells what @op holds, unless it is queued. */
+void rondo_uring_queue_datagrams(struct rondo_uring *uring, struct rondo_op *op,
+                                 struct rondo_ready_list *completed);
+/* A poll has ended: what there is is received by calls. */
+void rondo_uring_run_readable(struct rondo_uring *uring, struct rondo_op *op, int result);
+/* Whether something has come and was not told. */
+bool rondo_uring_datagrams_are_held(const struct rondo_op *op);
+void rondo_uring_drop_datagrams(struct rondo_uring *uring, struct rondo_op *op);
+/* The buffer of a datagram whose op is no more, if there is one. */
+void rondo_uring_give_letter_back(struct rondo_uring *uring, uint32_t flags);
 
 #endif

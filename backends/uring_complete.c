@@ -244,28 +244,6 @@ static void run_watch(struct rondo_uring *uring, struct rondo_uring_slot *slot, 
     op->complete(op);
 }
 
-void rondo_uring_run_datagrams(struct rondo_uring *uring, struct rondo_op *op)
-{
-    enum rondo_datagram_outcome outcome = rondo_datagrams_run(&uring->datagrams, op, uring->driver.core);
-    if (op->state == RONDO_OP_CANCELLING)
-        rondo_uring_finish(uring, op, RONDO_ECANCELLED);
-    else if (outcome == RONDO_DATAGRAMS_OVER)
-        rondo_uring_finish(uring, op, op->result);
-    else
-        rondo_uring_rearm(uring, op);
-}
-
-/* A poll has ended: what there is is received by calls. */
-static void run_readable(struct rondo_uring *uring, struct rondo_op *op, int result)
-{
-    if (op->state == RONDO_OP_CANCELLING || (result < 0 && result != -EINTR && result != -ECANCELED))
-        rondo_uring_finish(uring, op, code_of(op, result));
-    else if (result < 0 || op->paused)
-        rondo_uring_rearm(uring, op);
-    else
-        rondo_uring_run_datagrams(uring, op);
-}
-
 static void run_writable(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result, uint32_t flags)
 {
     struct rondo_op *op = slot->op;
@@ -320,7 +298,7 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
         rondo_uring_run_hangup(uring, slot->op, result);
         break;
     case RONDO_OP_RECV_DATAGRAMS:
-        run_readable(uring, slot->op, result);
+        rondo_uring_run_readable(uring, slot->op, result);
         break;
     case RONDO_OP_WRITABLE:
         run_writable(uring, slot, result, flags);
@@ -338,6 +316,8 @@ static void discard(struct rondo_uring *uring, const struct io_uring_cqe *entry)
         rondo_uring_give_back(uring, entry->flags);
     else if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT && entry->res >= 0)
         close(entry->res);
+    else if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_RECV_DATAGRAMS)
+        rondo_uring_give_letter_back(uring, entry->flags);
 }
 
 /* A cancel failed. Too late is all right. But a receive can be out of sight of a cancel for a moment. */
@@ -392,6 +372,10 @@ static void reap_op(struct rondo_uring *uring, const struct io_uring_cqe *entry,
         struct rondo_uring_row *row = &uring->rows[slot->socket];
         if (row->generation == slot->socket_generation)
             row->armed--;
+    }
+    if (slot->op->kind == RONDO_OP_RECV_DATAGRAMS && !slot->is_bulk) {
+        rondo_uring_reap_datagrams(uring, slot, entry, completed);
+        return;
     }
     uring->driver.completions++;
     /* The most frequent of those that end with one completion needs no node. */

@@ -212,30 +212,37 @@ static void size_buffers(struct rondo_uring_buffers *buffers, const struct rondo
     buffers->stride = (size_t) buffers->size + CACHE_LINE;
 }
 
-static int open_buffers(struct rondo_uring *uring, const struct rondo_driver_config *config)
+int rondo_uring_lend_buffers(struct rondo_uring *uring, struct rondo_uring_buffers *buffers, unsigned group)
 {
-    struct rondo_uring_buffers *buffers = &uring->buffers;
-    size_buffers(buffers, config);
     buffers->memory_size = buffers->stride * buffers->count + buffers->scratch_size;
     buffers->memory = map_private(buffers->memory_size);
     buffers->ring_size = buffers->count * sizeof(struct io_uring_buf);
     buffers->ring = map_private(buffers->ring_size);
     if (!buffers->memory || !buffers->ring)
-        return rondo_fail(RONDO_ENOMEM, NULL);
+        return -ENOMEM;
     buffers->scratch = buffers->memory + buffers->count * buffers->stride;
 
     struct io_uring_buf_reg registration;
     memset(&registration, 0, sizeof registration);
     registration.ring_addr = (uint64_t) (uintptr_t) buffers->ring;
     registration.ring_entries = buffers->count;
-    registration.bgid = RONDO_URING_GROUP;
+    registration.bgid = (uint16_t) group;
     int rc = io_uring_register_buf_ring(&uring->ring, &registration, 0);
     if (rc < 0)
-        return explain_setup(-rc);
+        return rc;
     io_uring_buf_ring_init(buffers->ring);
     for (unsigned index = 0; index < buffers->count; index++)
         rondo_uring_give_buffer(buffers, index);
     return 0;
+}
+
+static int open_buffers(struct rondo_uring *uring, const struct rondo_driver_config *config)
+{
+    size_buffers(&uring->buffers, config);
+    int rc = rondo_uring_lend_buffers(uring, &uring->buffers, RONDO_URING_GROUP);
+    if (!uring->buffers.memory || !uring->buffers.ring)
+        return rondo_fail(RONDO_ENOMEM, NULL);
+    return rc < 0 ? explain_setup(-rc) : 0;
 }
 
 static void close_buffers(struct rondo_uring_buffers *buffers)
@@ -338,6 +345,7 @@ void rondo_uring_close(struct rondo_driver *driver)
     if (uring->wake_descriptor >= 0)
         close(uring->wake_descriptor);
     close_buffers(&uring->buffers);
+    close_buffers(&uring->letters.buffers);
     rondo_datagram_pool_free(&uring->datagrams);
     rondo_release(uring->allocator, uring->nodes);
     rondo_release(uring->allocator, uring->pieces);

@@ -27,8 +27,6 @@
 #include "../src/base/memory.h"
 #include "pollable.h"
 
-enum { IN_PENDING = 1 }; /* flag of a watch: its node is in the list, whatever became of it since */
-
 _Static_assert(offsetof(rondo_bytes, data) == offsetof(struct iovec, iov_base) &&
                    offsetof(rondo_bytes, length) == offsetof(struct iovec, iov_len) &&
                    sizeof(rondo_bytes) == sizeof(struct iovec),
@@ -97,7 +95,7 @@ void rondo_uring_finish(struct rondo_uring *uring, struct rondo_op *op, ptrdiff_
 {
     rondo_uring_release_slot(uring, &uring->slots[op->slot]);
     if (op->kind == RONDO_OP_RECV_DATAGRAMS)
-        rondo_datagrams_drop(&uring->datagrams, op);
+        rondo_uring_drop_datagrams(uring, op);
     uring->driver.active--;
     op->state = RONDO_OP_IDLE;
     op->more = false;
@@ -105,16 +103,26 @@ void rondo_uring_finish(struct rondo_uring *uring, struct rondo_op *op, ptrdiff_
     op->complete(op);
 }
 
+/* Whether the op needs no kernel to go on. */
+static bool is_held(const struct rondo_op *op)
+{
+    return op->kind == RONDO_OP_RECV_DATAGRAMS && rondo_uring_datagrams_are_held(op);
+}
+
 /* --- what the loop asks for ------------------------------------------------------------------------- */
+
+void rondo_uring_hold(struct rondo_uring *uring, struct rondo_op *op)
+{
+    if (op->flags & RONDO_URING_LISTED)
+        return;
+    op->flags = RONDO_URING_LISTED;
+    rondo_ready_list_append(&uring->pending, &op->ready);
+}
 
 static void append_pending(struct rondo_uring *uring, struct rondo_op *op)
 {
     uring->slots[op->slot].place = RONDO_URING_PENDING;
-    if (op->flags & IN_PENDING)
-        return;
-    if (rondo_op_kind_is_watch(op->kind))
-        op->flags |= IN_PENDING;
-    rondo_ready_list_append(&uring->pending, &op->ready);
+    rondo_uring_hold(uring, op);
 }
 
 int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
@@ -140,6 +148,8 @@ int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
     slot->is_repeating = false;
     slot->by_worker = false;
     slot->streak = 0;
+    if (op->kind == RONDO_OP_RECV_DATAGRAMS)
+        rondo_uring_init_datagrams(slot, op);
     op->state = RONDO_OP_ACTIVE;
     op->paused = false;
     driver->active++;
@@ -204,17 +214,22 @@ void rondo_uring_resume(struct rondo_driver *driver, struct rondo_op *op)
     slot->cancel_wanted = false;
     if (slot->place == RONDO_URING_PARKED)
         append_pending(uring, op);
+    else if (slot->place == RONDO_URING_ARMED && !op->flags && is_held(op))
+        rondo_uring_hold(uring, op);
+}
+
+void rondo_uring_park(struct rondo_uring_slot *slot)
+{
+    assert(slot->place == RONDO_URING_ENDING);
+    slot->cancel_wanted = false;
+    slot->cancel_sent = false;
+    slot->place = RONDO_URING_PARKED;
 }
 
 void rondo_uring_rearm(struct rondo_uring *uring, struct rondo_op *op)
 {
-    struct rondo_uring_slot *slot = &uring->slots[op->slot];
-    assert(slot->place == RONDO_URING_ENDING);
-    slot->cancel_wanted = false;
-    slot->cancel_sent = false;
-    if (op->paused)
-        slot->place = RONDO_URING_PARKED;
-    else
+    rondo_uring_park(&uring->slots[op->slot]);
+    if (!op->paused)
         append_pending(uring, op);
 }
 
@@ -295,9 +310,11 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
         io_uring_prep_connect(entry, op->socket, rondo_address_sockaddr(op->address),
                               (socklen_t) op->address->length);
         break;
+    case RONDO_OP_RECV_DATAGRAMS:
+        rondo_uring_fill_datagrams(uring, op, entry);
+        break;
     case RONDO_OP_WATCH_READ:
     case RONDO_OP_HANGUP:
-    case RONDO_OP_RECV_DATAGRAMS:
         io_uring_prep_poll_add(entry, op->socket, POLLIN);
         break;
     case RONDO_OP_WATCH_WRITE:
@@ -339,44 +356,35 @@ static void run_cancelled(struct rondo_ready *ready, struct rondo_core *core)
                        RONDO_ECANCELLED);
 }
 
-static void run_held(struct rondo_ready *ready, struct rondo_core *core)
+static void queue_cancelled(struct rondo_uring *uring, struct rondo_op *op,
+                            struct rondo_ready_list *completed)
 {
-    struct rondo_uring *uring = rondo_uring_of(core->driver);
-    struct rondo_op *op = rondo_container(ready, struct rondo_op, ready);
-    if (op->state == RONDO_OP_CANCELLING)
-        rondo_uring_finish(uring, op, RONDO_ECANCELLED);
-    else if (op->paused)
-        rondo_uring_rearm(uring, op);
-    else
-        rondo_uring_run_datagrams(uring, op);
-}
-
-/* Whether the op needs no kernel to go on. */
-static bool is_held(const struct rondo_op *op)
-{
-    return op->kind == RONDO_OP_RECV_DATAGRAMS && rondo_datagrams_are_held(op);
+    uring->slots[op->slot].place = RONDO_URING_ENDING;
+    op->ready.run = run_cancelled;
+    uring->driver.completions++;
+    rondo_ready_list_append(completed, &op->ready);
 }
 
 static void prepare_pending(struct rondo_uring *uring, struct rondo_ready_list *completed)
 {
     while (!rondo_ready_list_is_empty(&uring->pending)) {
         struct rondo_op *op = rondo_container(uring->pending.head, struct rondo_op, ready);
-        if (op->state == RONDO_OP_ACTIVE && !op->paused && !is_held(op) && !arm(uring, op))
+        struct rondo_uring_slot *slot = &uring->slots[op->slot];
+        bool was_armed = slot->place == RONDO_URING_ARMED;
+        bool may_go_on = op->state == RONDO_OP_ACTIVE && !op->paused;
+        bool holds = may_go_on && is_held(op);
+        if (may_go_on && !holds && !was_armed && !arm(uring, op))
             return;
         rondo_ready_list_pop(&uring->pending);
         op->flags = 0;
-        if (op->state == RONDO_OP_CANCELLING) {
-            uring->slots[op->slot].place = RONDO_URING_ENDING;
-            op->ready.run = run_cancelled;
-            uring->driver.completions++;
-            rondo_ready_list_append(completed, &op->ready);
-        } else if (op->paused) {
-            uring->slots[op->slot].place = RONDO_URING_PARKED;
-        } else if (is_held(op)) {
-            uring->slots[op->slot].place = RONDO_URING_ENDING;
-            op->ready.run = run_held;
-            uring->driver.completions++;
-            rondo_ready_list_append(completed, &op->ready);
+        if (holds) {
+            if (!was_armed)
+                slot->place = RONDO_URING_ENDING;
+            rondo_uring_queue_datagrams(uring, op, completed);
+        } else if (op->state == RONDO_OP_CANCELLING && !was_armed) {
+            queue_cancelled(uring, op, completed);
+        } else if (op->paused && !was_armed) {
+            slot->place = RONDO_URING_PARKED;
         }
     }
 }
