@@ -52,6 +52,8 @@ RONDO_API size_t rondo_address_host(const rondo_address *address, char *ret_text
 /** "1.2.3.4:80", "[::1]:80" or a path, cut to @capacity. Returns the length it would have. Any thread. */
 RONDO_API size_t rondo_address_format(const rondo_address *address, char *ret_text, size_t capacity);
 
+/** Whether both are the same place: family, host, port, scope and flow, or path. Bytes that mean nothing (padding, what lies
+ *  behind the NUL of a path) do not count; two that are no address are equal. NULL equals nothing. Any thread. */
 RONDO_API bool rondo_address_equal(const rondo_address *left, const rondo_address *right);
 
 RONDO_END_DECLS

@@ -126,18 +126,23 @@ static size_t give_text(const char *text, size_t length, char *ret_text, size_t 
     return length;
 }
 
+/* Of a path without what lies behind its NUL, of an abstract name with all that it has; 0 for no name. */
+static size_t path_length(const rondo_address *address)
+{
+    if (address->length <= RONDO_SOCKADDR_PATH_OFFSET)
+        return 0;
+    size_t length = address->length - RONDO_SOCKADDR_PATH_OFFSET;
+    const unsigned char *path = address->storage.bytes + RONDO_SOCKADDR_PATH_OFFSET;
+    const unsigned char *end = *path ? memchr(path, '\0', length) : NULL;
+    return end ? (size_t) (end - path) : length;
+}
+
 /* A path, or an abstract name with '@' for each NUL. */
 static size_t give_path(const rondo_address *address, char *ret_text, size_t capacity)
 {
-    size_t start = RONDO_SOCKADDR_PATH_OFFSET;
-    if (address->length <= start)
-        return give_text("", 0, ret_text, capacity);
     char path[sizeof address->storage.bytes];
-    size_t length = address->length - start;
-    memcpy(path, address->storage.bytes + start, length);
-    const char *end = path[0] ? memchr(path, '\0', length) : NULL;
-    if (end)
-        length = (size_t) (end - path);
+    size_t length = path_length(address);
+    memcpy(path, address->storage.bytes + RONDO_SOCKADDR_PATH_OFFSET, length);
     for (size_t i = 0; i < length; i++)
         if (!path[i])
             path[i] = '@';
@@ -179,8 +184,42 @@ size_t rondo_address_format(const rondo_address *address, char *ret_text, size_t
     return give_text(text, strlen(text), ret_text, capacity);
 }
 
+static bool equal_ipv4(const struct sockaddr_in *left, const struct sockaddr_in *right)
+{
+    return left->sin_port == right->sin_port && left->sin_addr.s_addr == right->sin_addr.s_addr;
+}
+
+static bool equal_ipv6(const struct sockaddr_in6 *left, const struct sockaddr_in6 *right)
+{
+    return left->sin6_port == right->sin6_port && left->sin6_scope_id == right->sin6_scope_id &&
+           left->sin6_flowinfo == right->sin6_flowinfo &&
+           memcmp(&left->sin6_addr, &right->sin6_addr, sizeof left->sin6_addr) == 0;
+}
+
+static bool equal_paths(const rondo_address *left, const rondo_address *right)
+{
+    size_t length = path_length(left);
+    const unsigned char *path = left->storage.bytes + RONDO_SOCKADDR_PATH_OFFSET;
+    return length == path_length(right) &&
+           memcmp(path, right->storage.bytes + RONDO_SOCKADDR_PATH_OFFSET, length) == 0;
+}
+
+static bool equal_bytes(const rondo_address *left, const rondo_address *right)
+{
+    return left->length == right->length &&
+           memcmp(left->storage.bytes, right->storage.bytes, left->length) == 0;
+}
+
+/* By what the bytes mean: padding, BSD's length byte and what lies behind a path differ by who has filled them in. */
 bool rondo_address_equal(const rondo_address *left, const rondo_address *right)
 {
-    return left && right && left->length == right->length &&
-           memcmp(left->storage.bytes, right->storage.bytes, left->length) == 0;
+    if (!left || !right || rondo_address_family(left) != rondo_address_family(right))
+        return false;
+    size_t least = left->length < right->length ? left->length : right->length;
+    int family = rondo_address_family(left);
+    if (family == AF_INET && least >= sizeof(struct sockaddr_in))
+        return equal_ipv4(as_ipv4(left), as_ipv4(right));
+    if (family == AF_INET6 && least >= sizeof(struct sockaddr_in6))
+        return equal_ipv6(as_ipv6(left), as_ipv6(right));
+    return family == AF_UNIX ? equal_paths(left, right) : equal_bytes(left, right);
 }

@@ -134,6 +134,44 @@ START_TEST(test_path)
 }
 END_TEST
 
+/* What the program has built in its own way is the same place as what the kernel says. */
+START_TEST(test_equal)
+{
+    rondo_address address, same;
+    struct sockaddr_in plain;
+    memset(&plain, 0xff, sizeof plain); /* as on a stack: some bytes mean nothing */
+    plain.sin_family = AF_INET;
+    plain.sin_port = htons(80);
+    plain.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    rondo_address_from_sockaddr(&same, (struct sockaddr *) &plain, sizeof plain);
+    ck_assert_int_eq(rondo_address_from_numeric(&address, "127.0.0.1", 80), 0);
+    ck_assert(rondo_address_equal(&address, &same));
+    ck_assert_int_eq(rondo_address_from_numeric(&address, "127.0.0.1", 81), 0);
+    ck_assert(!rondo_address_equal(&address, &same));
+    ck_assert_int_eq(rondo_address_from_numeric(&address, "127.0.0.2", 80), 0);
+    ck_assert(!rondo_address_equal(&address, &same));
+
+    ck_assert_int_eq(rondo_address_from_numeric(&address, "fe80::1%1", 80), 0);
+    ck_assert_int_eq(rondo_address_from_numeric(&same, "fe80::1%1", 80), 0);
+    ck_assert(rondo_address_equal(&address, &same));
+    ck_assert_int_eq(rondo_address_from_numeric(&same, "fe80::1%2", 80), 0);
+    ck_assert(!rondo_address_equal(&address, &same));
+    ck_assert_int_eq(rondo_address_from_numeric(&same, "fe80::2%1", 80), 0);
+    ck_assert(!rondo_address_equal(&address, &same));
+
+    struct sockaddr_un local = { .sun_family = AF_UNIX };
+    strcpy(local.sun_path, "/run/a");
+    rondo_address_from_sockaddr(&same, (struct sockaddr *) &local, sizeof local);
+    ck_assert_int_eq(rondo_address_from_path(&address, "/run/a", 0), 0);
+    ck_assert(rondo_address_equal(&address, &same));
+    rondo_address_from_sockaddr(&same, (struct sockaddr *) &local,
+                                offsetof(struct sockaddr_un, sun_path) + strlen(local.sun_path));
+    ck_assert(rondo_address_equal(&address, &same));
+    ck_assert_int_eq(rondo_address_from_path(&address, "/run/ab", 0), 0);
+    ck_assert(!rondo_address_equal(&address, &same));
+}
+END_TEST
+
 START_TEST(test_cut)
 {
     rondo_address address;
@@ -170,6 +208,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(addresses, test_sockaddr);
     tcase_add_test(addresses, test_unix);
     tcase_add_test(addresses, test_path);
+    tcase_add_test(addresses, test_equal);
     tcase_add_test(addresses, test_cut);
     tcase_add_test(addresses, test_none);
 }
