@@ -471,8 +471,8 @@ rondo_future *rondo_getnameinfo(rondo_loop *loop, const rondo_address *address, 
 {
     if (rondo_loop_check(loop) < 0)
         return NULL;
-    if (!address || !address->length) {
-        rondo_fail(RONDO_EINVAL, "no address given");
+    if (!address || !address->length || address->length > sizeof address->storage) {
+        rondo_fail(RONDO_EINVAL, "no address given, or one that is too long to be one");
         return NULL;
     }
     struct job *job = rondo_allocate_zeroed(memory, sizeof(*job));

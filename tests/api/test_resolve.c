@@ -321,6 +321,9 @@ START_TEST(test_misuse)
     ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
     ck_assert_ptr_null(rondo_getnameinfo(loop, &none, 0));
     ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
+    none.length = sizeof none.storage + 1;
+    ck_assert_ptr_null(rondo_getnameinfo(loop, &none, 0));
+    ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
     ck_assert_int_eq(rondo_loop_set_resolver(NULL, NULL, NULL), RONDO_EINVAL);
     ck_assert_int_lt(rondo_await_addrinfo(NULL, &lookup.info), 0);
     ck_assert_int_lt(rondo_await_nameinfo(NULL, &lookup.name), 0);
