@@ -14,7 +14,6 @@
 #include "../../platform/unix_socket.h"
 #include "../async/coroutine.h"
 #include "../base/options.h"
-#include "descriptor.h"
 #include "endpoint.h"
 #include "setup.h"
 
@@ -28,13 +27,10 @@ struct pair {
 };
 
 struct request {
-    rondo_loop *loop;
-    rondo_protocol_factory *factory;
-    void *context;
+    struct rondo_setup setup;
     rondo_datagram_options options; /* its texts are the caller's, and gone */
     char *hosts[2];
     bool is_given[2];     /* LOCAL, REMOTE */
-    rondo_socket sock;    /* until a transport has it */
     rondo_address target; /* the default one, if it is not connected to */
     struct pair *pairs;
     size_t pair_count;
@@ -43,13 +39,11 @@ struct request {
 static void drop_request(void *context)
 {
     struct request *request = context;
-    rondo_loop *loop = request->loop;
-    if (request->sock != RONDO_INVALID_SOCKET)
-        loop->core.driver->ops->close_socket(loop->core.driver, request->sock);
-    rondo_release(&loop->allocator, request->hosts[LOCAL]);
-    rondo_release(&loop->allocator, request->hosts[REMOTE]);
-    rondo_release(&loop->allocator, request->pairs);
-    rondo_release(&loop->allocator, request);
+    const rondo_allocator *allocator = &request->setup.loop->allocator;
+    rondo_release(allocator, request->hosts[LOCAL]);
+    rondo_release(allocator, request->hosts[REMOTE]);
+    rondo_release(allocator, request->pairs);
+    rondo_setup_drop(request);
 }
 
 /* --- checking ------------------------------------------------------------------------------------------------ */
@@ -122,7 +116,7 @@ static void add_answer(struct request *request, const rondo_addrinfo_entry *entr
 
 static int add_answers(struct request *request, const rondo_addrinfo *info, int side)
 {
-    const rondo_allocator *allocator = &request->loop->allocator;
+    const rondo_allocator *allocator = &request->setup.loop->allocator;
     size_t count = request->pair_count + info->count;
     struct pair *pairs = rondo_reallocate(allocator, request->pairs, count * sizeof(*pairs));
     if (!pairs)
@@ -150,7 +144,7 @@ static int look_up(struct request *request, int side)
         .flags = options->flags,
     };
     rondo_addrinfo *info;
-    int rc = rondo_resolve_await(request->loop, &query, &info);
+    int rc = rondo_resolve_await(request->setup.loop, &query, &info);
     if (rc < 0)
         return rc;
     rc = add_answers(request, info, side);
@@ -219,10 +213,10 @@ static int open_pair(struct request *request, const struct pair *pair)
         return rondo_fail(rc, NULL);
     rc = set_up(request, pair, sock);
     if (rc < 0) {
-        request->loop->core.driver->ops->close_socket(request->loop->core.driver, sock);
+        request->setup.loop->core.driver->ops->close_socket(request->setup.loop->core.driver, sock);
         return rc;
     }
-    request->sock = sock;
+    request->setup.sock = sock;
     if (request->options.allow_broadcast)
         request->target = pair->addresses[REMOTE];
     return 0;
@@ -246,52 +240,30 @@ static int open_socket(struct request *request)
 
 /* --- the coroutine ------------------------------------------------------------------------------------------------ */
 
-static int make_transport(struct request *request)
+static rondo_transport *make_endpoint(struct rondo_setup *setup, rondo_protocol *protocol,
+                                      rondo_future *waiter)
 {
-    rondo_loop *loop = request->loop;
-    int rc = rondo_descriptor_take(loop, &request->sock);
-    if (rc < 0)
-        return rc;
-    rondo_protocol *protocol = rondo_protocol_make(loop, request->factory, request->context);
-    if (!protocol)
-        return rondo_last_error();
-    rondo_future *waiter = rondo_future_new(loop);
-    rondo_transport *transport =
-        waiter ? rondo_endpoint_new(loop, request->sock, protocol, &request->target, waiter) : NULL;
-    if (!transport) {
-        rondo_future_unref(waiter);
-        rondo_protocol_unref(protocol);
-        return rondo_fail(RONDO_ENOMEM, NULL);
-    }
-    request->sock = RONDO_INVALID_SOCKET; /* the transport's now */
-    rondo_transport_ref(transport);
-    rc = rondo_await(waiter, NULL);
-    if (rc >= 0) {
-        rondo_coroutine_hand_over(transport, rondo_endpoint_let_go, true);
-        return 0;
-    }
-    rondo_transport_close(transport);
-    rondo_transport_unref(transport);
-    return rc;
+    const struct request *request = rondo_container(setup, struct request, setup);
+    return rondo_endpoint_new(setup->loop, setup->sock, protocol, &request->target, waiter);
 }
 
 static int run_create(void *context)
 {
     struct request *request = context;
     int rc = 0;
-    if (request->sock == RONDO_INVALID_SOCKET) {
+    if (request->setup.sock == RONDO_INVALID_SOCKET) {
         rc = find_pairs(request);
         if (rc == 0)
             rc = open_socket(request);
     }
-    return rc < 0 ? rc : make_transport(request);
+    return rc < 0 ? rc : rondo_setup_transport(&request->setup, make_endpoint);
 }
 
 /* The one pair that needs no lookup. */
 static int make_pair(struct request *request)
 {
     const rondo_datagram_options *options = &request->options;
-    request->pairs = rondo_allocate_zeroed(&request->loop->allocator, sizeof *request->pairs);
+    request->pairs = rondo_allocate_zeroed(&request->setup.loop->allocator, sizeof *request->pairs);
     if (!request->pairs)
         return rondo_fail(RONDO_ENOMEM, NULL);
     struct pair *pair = request->pairs;
@@ -311,7 +283,7 @@ static int make_pair(struct request *request)
 static int copy_hosts(struct request *request)
 {
     const rondo_datagram_options *options = &request->options;
-    const rondo_allocator *allocator = &request->loop->allocator;
+    const rondo_allocator *allocator = &request->setup.loop->allocator;
     request->hosts[LOCAL] = rondo_duplicate_text(allocator, options->local_host);
     request->hosts[REMOTE] = rondo_duplicate_text(allocator, options->remote_host);
     bool failed =
@@ -319,45 +291,28 @@ static int copy_hosts(struct request *request)
     return failed ? rondo_fail(RONDO_ENOMEM, NULL) : 0;
 }
 
-/* Everything that can be said at once. The socket stays the caller's if it fails. */
+/* What can be said of the addresses at once. */
 static int prepare(struct request *request)
 {
     const rondo_datagram_options *options = &request->options;
     request->is_given[LOCAL] = options->local_path || options->local_port != RONDO_NO_PORT;
     request->is_given[REMOTE] = options->remote_path || options->remote_port != RONDO_NO_PORT;
-    if (options->sock != RONDO_INVALID_SOCKET) {
-        int rc = rondo_descriptor_check_free(request->loop, options->sock);
-        if (rc < 0)
-            return rc;
-        rc = rondo_socket_set_nonblocking(options->sock);
-        return rc < 0 ? rondo_fail(rc, NULL) : 0;
-    }
+    if (options->sock != RONDO_INVALID_SOCKET)
+        return 0;
     return has_port(options) ? copy_hosts(request) : make_pair(request);
 }
 
 static rondo_future *start(rondo_loop *loop, rondo_protocol_factory *factory, void *context,
                            const rondo_datagram_options *options)
 {
-    struct request *request = rondo_allocate_zeroed(&loop->allocator, sizeof(*request));
-    if (!request) {
-        rondo_fail(RONDO_ENOMEM, NULL);
+    struct request *request = rondo_setup_new(loop, factory, context, sizeof(*request));
+    if (!request)
         return NULL;
-    }
-    request->loop = loop;
-    request->factory = factory;
-    request->context = context;
     request->options = *options;
-    request->sock = RONDO_INVALID_SOCKET;
-    rondo_future *future = NULL;
-    if (prepare(request) == 0) {
-        request->sock = options->sock;
-        future = rondo_coroutine_spawn(loop, run_create, request, drop_request);
-    }
-    if (!future) {
-        request->sock = RONDO_INVALID_SOCKET; /* still the caller's */
-        drop_request(request);
-    }
-    return future;
+    if (prepare(request) == 0)
+        return rondo_setup_spawn(&request->setup, run_create, drop_request, options->sock);
+    drop_request(request);
+    return NULL;
 }
 
 rondo_future *rondo_create_datagram_endpoint(rondo_loop *loop, rondo_protocol_factory *factory, void *context,

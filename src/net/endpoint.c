@@ -24,75 +24,11 @@ static void endpoint_dispose(rondo_transport *transport)
 
 /* --- the end ---------------------------------------------------------------------------------------- */
 
-void rondo_endpoint_op_idle(struct rondo_endpoint *endpoint)
+static bool endpoint_is_idle(const rondo_transport *transport)
 {
-    if (endpoint->end == RONDO_ENDPOINT_OVER && !rondo_op_is_active(&endpoint->receive.op) &&
-        !rondo_op_is_active(&endpoint->writable) && !endpoint->is_flush_queued)
-        rondo_transport_unref(&endpoint->base);
-}
-
-static void run_grace(struct rondo_ready *node, struct rondo_core *core)
-{
-    (void) core;
-    struct rondo_endpoint *endpoint = rondo_container(node, struct rondo_endpoint, event);
-    endpoint->end = RONDO_ENDPOINT_OVER;
-    rondo_endpoint_op_idle(endpoint);
-}
-
-static void lose(struct rondo_endpoint *endpoint)
-{
-    endpoint->end = RONDO_ENDPOINT_LOST;
-    const rondo_protocol_ops *ops = endpoint->base.protocol->ops;
-    if (endpoint->is_made && ops->connection_lost) {
-        ops->connection_lost(endpoint->base.protocol, endpoint->error);
-        rondo_transport_callback_failed(&endpoint->base, "Exception in protocol.connection_lost()");
-    }
-    rondo_transport_leave(&endpoint->base);
-    endpoint->event.run = run_grace;
-    rondo_loop_queue(endpoint->base.loop, &endpoint->event);
-}
-
-static void run_lost(struct rondo_ready *node, struct rondo_core *core)
-{
-    (void) core;
-    lose(rondo_container(node, struct rondo_endpoint, event));
-}
-
-static void queue_lost(struct rondo_endpoint *endpoint, int error)
-{
-    assert(endpoint->end == RONDO_ENDPOINT_OPEN);
-    endpoint->end = RONDO_ENDPOINT_LOST_QUEUED;
-    endpoint->error = error;
-    endpoint->event.run = run_lost;
-    rondo_loop_queue_in_turn(endpoint->base.loop, &endpoint->event);
-}
-
-static void run_let_go(struct rondo_ready *node, struct rondo_core *core)
-{
-    (void) core;
-    rondo_transport_unref(&rondo_container(node, struct rondo_endpoint, event)->base);
-}
-
-void rondo_endpoint_let_go(void *transport)
-{
-    struct rondo_endpoint *endpoint = rondo_endpoint_of(transport);
-    rondo_loop *loop = endpoint->base.loop;
-    if (endpoint->base.references > 1 || loop->closed) {
-        rondo_transport_unref(&endpoint->base);
-        return;
-    }
-    endpoint->event.run = run_let_go;
-    rondo_loop_queue(loop, &endpoint->event);
-}
-
-void rondo_endpoint_flushed(struct rondo_endpoint *endpoint)
-{
-    if (endpoint->end != RONDO_ENDPOINT_OPEN || !endpoint->base.is_closing)
-        return;
-    if (endpoint->base.loop->core.driver->ops->is_proactor)
-        queue_lost(endpoint, 0);
-    else
-        lose(endpoint);
+    const struct rondo_endpoint *endpoint = rondo_container(transport, const struct rondo_endpoint, base);
+    return !rondo_op_is_active(&endpoint->receive.op) && !rondo_op_is_active(&endpoint->writable) &&
+           !endpoint->is_flush_queued;
 }
 
 static void begin_closing(struct rondo_endpoint *endpoint)
@@ -110,16 +46,16 @@ static void endpoint_close(rondo_transport *transport)
         return;
     begin_closing(endpoint);
     if (!endpoint->head)
-        queue_lost(endpoint, 0);
+        rondo_transport_queue_lost(transport, 0);
 }
 
 void rondo_endpoint_fail(struct rondo_endpoint *endpoint, int error)
 {
-    if (endpoint->end != RONDO_ENDPOINT_OPEN)
+    if (endpoint->base.end != RONDO_TRANSPORT_OPEN)
         return;
     rondo_endpoint_drop_output(endpoint);
     begin_closing(endpoint);
-    queue_lost(endpoint, error);
+    rondo_transport_queue_lost(&endpoint->base, error);
 }
 
 static void endpoint_abort(rondo_transport *transport, int error)
@@ -131,7 +67,7 @@ static void endpoint_abort(rondo_transport *transport, int error)
 
 void rondo_endpoint_fail_badly(struct rondo_endpoint *endpoint, int error)
 {
-    if (endpoint->end == RONDO_ENDPOINT_OPEN && rondo_err_class(error) != RONDO_CLASS_OS)
+    if (endpoint->base.end == RONDO_TRANSPORT_OPEN && rondo_err_class(error) != RONDO_CLASS_OS)
         rondo_loop_report(endpoint->base.loop, (rondo_exception_context){
                                                    .message = "Fatal error on datagram transport",
                                                    .error = error,
@@ -202,7 +138,7 @@ static void on_receive(struct rondo_op *op)
     if (!op->more) {
         if (op->result != RONDO_ECANCELLED)
             rondo_endpoint_fail_badly(endpoint, (int) op->result);
-        rondo_endpoint_op_idle(endpoint);
+        rondo_transport_op_idle(&endpoint->base);
     } else if (op->result >= 0) {
         deliver(endpoint);
     } else {
@@ -250,6 +186,7 @@ const struct rondo_transport_type rondo_endpoint_type = {
     .pause_reading = endpoint_pause,
     .resume_reading = endpoint_resume,
     .buffer_size = rondo_endpoint_buffer_size,
+    .is_idle = endpoint_is_idle,
     .dispose = endpoint_dispose,
 };
 
@@ -257,15 +194,8 @@ const struct rondo_transport_type rondo_endpoint_type = {
 static void run_made(struct rondo_ready *node, struct rondo_core *core)
 {
     struct rondo_endpoint *endpoint = rondo_container(node, struct rondo_endpoint, writable.ready);
-    if (rondo_loop_of(core)->closed)
-        return;
-    const rondo_protocol_ops *ops = endpoint->base.protocol->ops;
-    endpoint->is_made = true;
-    endpoint->base.protocol->transport = &endpoint->base;
-    if (!ops->connection_made)
-        return;
-    ops->connection_made(endpoint->base.protocol, &endpoint->base);
-    rondo_transport_callback_failed(&endpoint->base, "Exception in protocol.connection_made()");
+    if (!rondo_loop_of(core)->closed)
+        rondo_transport_make(&endpoint->base);
 }
 
 static void run_start(struct rondo_ready *node, struct rondo_core *core)

@@ -7,21 +7,12 @@
 
 #include "net.h"
 
-/* Where an endpoint stands with its connection_lost. */
-enum rondo_endpoint_end {
-    RONDO_ENDPOINT_OPEN,
-    RONDO_ENDPOINT_LOST_QUEUED, /* the event node is queued to call connection_lost */
-    RONDO_ENDPOINT_LOST,        /* it was called; the event node is queued for the pass of grace */
-    RONDO_ENDPOINT_OVER         /* only operations that were cancelled may keep it */
-};
-
 struct rondo_packet;
 
 struct rondo_endpoint {
     rondo_transport base; /* first */
     struct rondo_datagram_receive receive;
     struct rondo_op writable; /* while the kernel would not take what is queued */
-    struct rondo_ready event; /* connection_lost, later the grace */
     struct rondo_ready flush; /* a proactor's sends */
     struct rondo_ready waiter;
     rondo_future *waiting; /* what the waiter completes */
@@ -35,12 +26,9 @@ struct rondo_endpoint {
     unsigned spare_count;
 
     rondo_address target;  /* where NULL goes, and nothing else is taken; length 0: there is none */
-    int error;             /* for connection_lost */
-    uint8_t end;           /* enum rondo_endpoint_end */
     uint8_t ignored_sends; /* after the end, for the warning */
     uint8_t depth;         /* error_received inside sendto inside error_received ... */
     bool is_connected;     /* the kernel knows the target */
-    bool is_made;          /* connection_made was called: connection_lost is owed */
     bool has_started;      /* the start of reading has had its turn */
     bool is_delivering;    /* datagram_received runs */
     bool is_collecting;    /* what is queued are answers, which leave when the batch was told */
@@ -56,17 +44,11 @@ static inline struct rondo_endpoint *rondo_endpoint_of(rondo_transport *transpor
  * that is not connected. */
 rondo_transport *rondo_endpoint_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,
                                     const rondo_address *target, rondo_future *waiter);
-/* As rondo_stream_let_go. */
-void rondo_endpoint_let_go(void *transport);
 
 /* End it with @error: what is queued is dropped, connection_lost is queued. */
 void rondo_endpoint_fail(struct rondo_endpoint *endpoint, int error);
 /* The same for an error that no system call had to tell: unless its class is OSError, the exception handler hears of it. */
 void rondo_endpoint_fail_badly(struct rondo_endpoint *endpoint, int error);
-/* All is sent: a closing endpoint ends. */
-void rondo_endpoint_flushed(struct rondo_endpoint *endpoint);
-/* An operation has come back: the last one lets go of an endpoint that is over. */
-void rondo_endpoint_op_idle(struct rondo_endpoint *endpoint);
 /* Call error_received, and report what it raises. */
 void rondo_endpoint_tell_error(struct rondo_endpoint *endpoint, int error);
 /* Call error_received, and make what it raises the failure of the call that goes on. */

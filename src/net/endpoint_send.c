@@ -190,10 +190,10 @@ static void run_flush(struct rondo_ready *node, struct rondo_core *core)
     (void) core;
     struct rondo_endpoint *endpoint = rondo_container(node, struct rondo_endpoint, flush);
     endpoint->is_flush_queued = false;
-    if (endpoint->end == RONDO_ENDPOINT_OPEN)
+    if (endpoint->base.end == RONDO_TRANSPORT_OPEN)
         send_queued(endpoint, false);
     else
-        rondo_endpoint_op_idle(endpoint);
+        rondo_transport_op_idle(&endpoint->base);
 }
 
 static void queue_flush(struct rondo_endpoint *endpoint)
@@ -224,16 +224,16 @@ static void send_queued(struct rondo_endpoint *endpoint, bool is_writable)
         continue;
     if (n < 0 && n != RONDO_EAGAIN) {
         rondo_endpoint_tell_error(endpoint, (int) n);
-        if (endpoint->end == RONDO_ENDPOINT_OPEN)
+        if (endpoint->base.end == RONDO_TRANSPORT_OPEN)
             go_on_later(endpoint);
         return;
     }
     bool is_stuck = is_writable && endpoint->head && endpoint->count == before;
     rondo_transport_maybe_resume(&endpoint->base); /* may send, close or abort */
-    if (endpoint->end != RONDO_ENDPOINT_OPEN)
+    if (endpoint->base.end != RONDO_TRANSPORT_OPEN)
         return;
     if (!endpoint->head)
-        rondo_endpoint_flushed(endpoint);
+        rondo_transport_flushed(&endpoint->base);
     else if (is_stuck && !endpoint->receive.may_read_ahead)
         wait_a_while(endpoint);
     else if (!endpoint->is_flush_queued)
@@ -243,8 +243,8 @@ static void send_queued(struct rondo_endpoint *endpoint, bool is_writable)
 static void on_writable(struct rondo_op *op)
 {
     struct rondo_endpoint *endpoint = rondo_container(op, struct rondo_endpoint, writable);
-    if (endpoint->end != RONDO_ENDPOINT_OPEN)
-        rondo_endpoint_op_idle(endpoint);
+    if (endpoint->base.end != RONDO_TRANSPORT_OPEN)
+        rondo_transport_op_idle(&endpoint->base);
     else if (op->result < 0)
         rondo_endpoint_fail_badly(endpoint, (int) op->result);
     else
@@ -270,7 +270,7 @@ void rondo_endpoint_delivered(struct rondo_endpoint *endpoint)
 {
     if (!is_proactor(endpoint))
         rondo_endpoint_send_collected(endpoint);
-    else if (endpoint->head && endpoint->end == RONDO_ENDPOINT_OPEN &&
+    else if (endpoint->head && endpoint->base.end == RONDO_TRANSPORT_OPEN &&
              !rondo_op_is_active(&endpoint->writable))
         send_queued(endpoint, false);
 }

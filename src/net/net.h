@@ -20,6 +20,14 @@ struct rondo_protocol {
 
 /* --- transports -------------------------------------------------------------------------------- */
 
+/* Where a transport stands with its connection_lost. */
+enum rondo_transport_end {
+    RONDO_TRANSPORT_OPEN,
+    RONDO_TRANSPORT_LOST_QUEUED, /* the event node is queued to call connection_lost */
+    RONDO_TRANSPORT_LOST,        /* it was called; the event node is queued for the pass of grace */
+    RONDO_TRANSPORT_OVER         /* only operations that were cancelled may keep it */
+};
+
 /* What differs between kinds of transports. Those of one direction leave the other's functions NULL. */
 struct rondo_transport_type {
     size_t size; /* of the kind's own structure, which begins with the transport */
@@ -33,6 +41,7 @@ struct rondo_transport_type {
     void (*resume_reading)(rondo_transport *transport);
     size_t (*buffer_size)(const rondo_transport *transport);
     void (*protocol_changed)(rondo_transport *transport);
+    bool (*is_idle)(const rondo_transport *transport); /* no operation of it is active */
     void (*dispose)(rondo_transport *transport);
 };
 
@@ -42,10 +51,14 @@ struct rondo_transport {
     rondo_protocol *protocol; /* a reference until connection_lost has returned, then NULL */
     rondo_server *server;     /* that accepted it, or NULL */
     struct rondo_link link;   /* in loop->transports until connection_lost has returned */
+    struct rondo_ready event; /* connection_lost, later the grace */
     size_t high;
     size_t low;
     uint32_t references; /* one is the loop's */
     rondo_socket sock;
+    int error;    /* for connection_lost */
+    uint8_t end;  /* enum rondo_transport_end */
+    bool is_made; /* connection_made was called: connection_lost is owed */
     bool is_closing;
     bool is_read_paused;
     bool is_write_paused; /* pause_writing was called */
@@ -74,6 +87,19 @@ void rondo_transport_leave(rondo_transport *transport);
 /* Release what the base holds; the end of every dispose. */
 void rondo_transport_dispose(rondo_transport *transport);
 
+/* Call connection_made. */
+void rondo_transport_make(rondo_transport *transport);
+/* Call connection_lost with @error when its turn in the queue has come. */
+void rondo_transport_queue_lost(rondo_transport *transport, int error);
+/* All is sent: one that is closing ends. As in asyncio, a selector's connection_lost comes in this very callback, a proactor's
+ * through the queue. */
+void rondo_transport_flushed(rondo_transport *transport);
+/* An operation has come back: the last one lets go of a transport that is over. */
+void rondo_transport_op_idle(rondo_transport *transport);
+/* The destructor of a transport that is lent by a future. It gives the reference back one pass later, for whoever has just
+ * waited and only borrows. */
+void rondo_transport_let_go(void *transport);
+
 /* --- the stream --------------------------------------------------------------------------------- */
 
 /* Make the transport of a connected socket and queue connection_made and the start of reading, and, if @waiter is
@@ -81,10 +107,6 @@ void rondo_transport_dispose(rondo_transport *transport);
  * reference to @protocol, unless it returns NULL (RONDO_ENOMEM). */
 rondo_transport *rondo_stream_new(rondo_loop *loop, rondo_socket sock, rondo_protocol *protocol,
                                   rondo_server *server, const rondo_address *peer, rondo_future *waiter);
-
-/* The destructor of a stream that is lent by a future. It gives the reference back one pass later, for whoever has just
- * waited and only borrows. */
-void rondo_stream_let_go(void *transport);
 
 /* Free the pool of what streams have while they send. */
 void rondo_outputs_free(rondo_loop *loop);

@@ -60,7 +60,7 @@ static void on_hangup(struct rondo_op *op)
         rondo_stream_fail(stream, rondo_stream_buffer_size(&stream->base) ? RONDO_EPIPE : 0);
     else if (op->result != RONDO_ECANCELLED)
         rondo_stream_fail(stream, (int) op->result);
-    rondo_stream_op_idle(stream);
+    rondo_transport_op_idle(&stream->base);
 }
 
 /* --- the transports ----------------------------------------------------------------------------------- */
@@ -79,6 +79,7 @@ static const struct rondo_transport_type read_pipe_type = {
     .pause_reading = rondo_stream_pause,
     .resume_reading = rondo_stream_resume,
     .protocol_changed = rondo_stream_protocol_changed,
+    .is_idle = rondo_stream_is_idle,
     .dispose = rondo_stream_dispose,
 };
 
@@ -90,6 +91,7 @@ static const struct rondo_transport_type write_pipe_type = {
     .close = rondo_stream_close,
     .abort = rondo_stream_abort,
     .buffer_size = rondo_stream_buffer_size,
+    .is_idle = rondo_stream_is_idle,
     .dispose = rondo_stream_dispose,
 };
 

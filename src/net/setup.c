@@ -103,7 +103,7 @@ int rondo_setup_transport(struct rondo_setup *setup, rondo_setup_make *make)
     rondo_transport_ref(transport);
     rc = rondo_await(waiter, NULL);
     if (rc >= 0) {
-        rondo_coroutine_hand_over(transport, rondo_stream_let_go, true);
+        rondo_coroutine_hand_over(transport, rondo_transport_let_go, true);
         return 0;
     }
     rondo_transport_close(transport);

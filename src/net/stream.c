@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The stream transport: its making and its end. Reading and writing have files of their own.
+/* The stream transport: its making and its closing. Reading and writing have files of their own, and so has the end that it
+ * shares with the other kinds (ending.c).
  *
  * The happy path: made -> connection_made, start of reading (two nodes, queued in that order) -> data ... -> close: the
- * output is flushed -> connection_lost from a node -> the socket is closed -> one pass of grace -> the memory goes
- * once the last reference is given back. Failures: an I/O error or a failing callback ends it with that error; abort ends it
- * with 0. All of them go through rondo_stream_fail. Invariants: connection_lost is called exactly once, from OPEN
- * through LOST_QUEUED to LOST, and nothing is called after it; the place of connection_lost in the queue is fixed when the end
- * is decided, and does not wait for operations that were cancelled: those hold the memory and nothing else. */
+ * output is flushed -> connection_lost. Failures: an I/O error or a failing callback ends it with that error; abort ends it
+ * with 0. All of them go through rondo_stream_fail. */
 #include "stream.h"
 
 #include <assert.h>
-
-static void run_grace(struct rondo_ready *node, struct rondo_core *core);
 
 void rondo_stream_dispose(rondo_transport *transport)
 {
@@ -23,76 +19,10 @@ void rondo_stream_dispose(rondo_transport *transport)
 
 /* --- the end ---------------------------------------------------------------------------------------- */
 
-static void lose(struct rondo_stream *stream)
+bool rondo_stream_is_idle(const rondo_transport *transport)
 {
-    stream->end = RONDO_STREAM_LOST;
-    const rondo_protocol_ops *ops = stream->base.protocol->ops;
-    if (stream->is_made && ops->connection_lost) {
-        ops->connection_lost(stream->base.protocol, stream->error);
-        rondo_transport_callback_failed(&stream->base, "Exception in protocol.connection_lost()");
-    }
-    rondo_transport_leave(&stream->base);
-    stream->event.run = run_grace;
-    rondo_loop_queue(stream->base.loop, &stream->event);
-}
-
-static void run_lost(struct rondo_ready *node, struct rondo_core *core)
-{
-    (void) core;
-    lose(rondo_container(node, struct rondo_stream, event));
-}
-
-static void run_grace(struct rondo_ready *node, struct rondo_core *core)
-{
-    (void) core;
-    struct rondo_stream *stream = rondo_container(node, struct rondo_stream, event);
-    stream->end = RONDO_STREAM_OVER;
-    rondo_stream_op_idle(stream);
-}
-
-void rondo_stream_op_idle(struct rondo_stream *stream)
-{
-    if (stream->end == RONDO_STREAM_OVER && !rondo_op_is_active(&stream->recv) && !stream->out)
-        rondo_transport_unref(&stream->base);
-}
-
-static void run_let_go(struct rondo_ready *node, struct rondo_core *core)
-{
-    (void) core;
-    rondo_transport_unref(&rondo_container(node, struct rondo_stream, event)->base);
-}
-
-/* The last reference to a stream that is over: the one who has just got it from the future may still look at it in
- * this pass. */
-void rondo_stream_let_go(void *transport)
-{
-    struct rondo_stream *stream = rondo_stream_of(transport);
-    rondo_loop *loop = stream->base.loop;
-    if (stream->base.references > 1 || loop->closed) {
-        rondo_transport_unref(&stream->base);
-        return;
-    }
-    stream->event.run = run_let_go;
-    rondo_loop_queue(loop, &stream->event);
-}
-
-static void queue_lost(struct rondo_stream *stream, int error)
-{
-    assert(stream->end == RONDO_STREAM_OPEN);
-    stream->end = RONDO_STREAM_LOST_QUEUED;
-    stream->error = error;
-    stream->event.run = run_lost;
-    rondo_loop_queue_in_turn(stream->base.loop, &stream->event);
-}
-
-void rondo_stream_flushed(struct rondo_stream *stream)
-{
-    if (stream->end != RONDO_STREAM_OPEN)
-        return;
-    if (stream->base.loop->core.driver->ops->is_proactor)
-        queue_lost(stream, 0);
-    else
-        lose(stream);
+    const struct rondo_stream *stream = rondo_container(transport, const struct rondo_stream, base);
+    return !rondo_op_is_active(&stream->recv) && !stream->out;
 }
 
 static void begin_closing(struct rondo_stream *stream)
@@ -119,17 +49,17 @@ void rondo_stream_close(rondo_transport *transport)
     begin_closing(stream);
     end_sending(stream, 0);
     if (!stream->out)
-        queue_lost(stream, 0);
+        rondo_transport_queue_lost(transport, 0);
 }
 
 void rondo_stream_fail(struct rondo_stream *stream, int error)
 {
-    if (stream->end != RONDO_STREAM_OPEN)
+    if (stream->base.end != RONDO_TRANSPORT_OPEN)
         return;
     rondo_stream_drop_output(stream);
     begin_closing(stream);
     end_sending(stream, error);
-    queue_lost(stream, error);
+    rondo_transport_queue_lost(&stream->base, error);
 }
 
 void rondo_stream_abort(rondo_transport *transport, int error)
@@ -150,19 +80,9 @@ static const struct rondo_transport_type stream_type = {
     .resume_reading = rondo_stream_resume,
     .buffer_size = rondo_stream_buffer_size,
     .protocol_changed = rondo_stream_protocol_changed,
+    .is_idle = rondo_stream_is_idle,
     .dispose = rondo_stream_dispose,
 };
-
-static void make(struct rondo_stream *stream)
-{
-    rondo_protocol *protocol = stream->base.protocol;
-    stream->is_made = true;
-    protocol->transport = &stream->base;
-    if (!protocol->ops->connection_made)
-        return;
-    protocol->ops->connection_made(protocol, &stream->base);
-    rondo_transport_callback_failed(&stream->base, "Exception in protocol.connection_made()");
-}
 
 /* connection_made and the start of reading: asyncio queues two calls, but nothing can come between them. The event node
  * may be needed for connection_lost while this waits in the queue (a cancelled create_connection). */
@@ -172,7 +92,7 @@ static void run_made(struct rondo_ready *node, struct rondo_core *core)
     struct rondo_stream *stream = rondo_container(node, struct rondo_stream, recv.ready);
     if (!stream->base.loop
              ->closed) /* else, as with other callbacks that were queued, it never learns of it */
-        make(stream);
+        rondo_transport_make(&stream->base);
     if (stream->recv.complete) /* else there is nothing to hear of */
         rondo_stream_start_reading(stream);
 }

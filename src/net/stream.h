@@ -5,24 +5,12 @@
 
 #include "net.h"
 
-/* Where a stream stands with its connection_lost. */
-enum rondo_stream_end {
-    RONDO_STREAM_OPEN,
-    RONDO_STREAM_LOST_QUEUED, /* the event node is queued to call connection_lost */
-    RONDO_STREAM_LOST,        /* it was called; the event node is queued for the pass of grace */
-    RONDO_STREAM_OVER         /* only operations that were cancelled may keep it */
-};
-
 struct rondo_stream {
     rondo_transport base; /* first */
     struct rondo_op recv;
-    struct rondo_ready event; /* connection_lost, later the grace */
     struct rondo_output *out; /* what was written and the kernel has not taken; NULL for none */
     struct rondo_held *held;  /* what arrived while reading was paused; NULL for none */
-    int error;                /* for connection_lost */
-    uint8_t end;              /* enum rondo_stream_end */
     uint8_t ignored_writes;   /* after the end, for the warning */
-    bool is_made;             /* connection_made was called: connection_lost is owed */
     bool has_started;         /* the start of reading has had its turn */
     bool is_read_done;        /* end of stream or an error was received */
     bool gave_buffer;         /* the receive that goes on is into the protocol's memory */
@@ -64,15 +52,11 @@ struct rondo_stream *rondo_stream_make(rondo_loop *loop, const struct rondo_tran
 /* For the types. */
 void rondo_stream_close(rondo_transport *transport);
 void rondo_stream_abort(rondo_transport *transport, int error);
+bool rondo_stream_is_idle(const rondo_transport *transport);
 void rondo_stream_dispose(rondo_transport *transport);
 
 /* End it with @error: what is buffered is dropped, connection_lost is queued. */
 void rondo_stream_fail(struct rondo_stream *stream, int error);
-/* The flush of a closing stream has ended. As in asyncio, a selector's connection_lost comes in this very callback, a
- * proactor's through the queue. */
-void rondo_stream_flushed(struct rondo_stream *stream);
-/* An operation has come back: the last one lets go of a stream that is over. */
-void rondo_stream_op_idle(struct rondo_stream *stream);
 
 /* --- stream_read.c */
 void rondo_stream_read_init(struct rondo_stream *stream);

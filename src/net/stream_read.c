@@ -340,7 +340,7 @@ static rondo_cold void receive_end(struct rondo_op *recv)
     if (recv->result != RONDO_ECANCELLED)
         hear_end(stream, (int) recv->result);
     if (!rondo_op_is_active(recv))
-        rondo_stream_op_idle(stream);
+        rondo_transport_op_idle(&stream->base);
 }
 
 static void on_recv(struct rondo_op *op)

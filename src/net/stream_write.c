@@ -116,7 +116,7 @@ static void submit(struct rondo_stream *stream)
 static void on_flushed(struct rondo_stream *stream)
 {
     if (stream->base.is_closing)
-        rondo_stream_flushed(stream);
+        rondo_transport_flushed(&stream->base);
     else if (stream->base.has_eof)
         rondo_socket_shutdown_write(stream->base.sock); /* a peer that is gone shows in the receive */
 }
@@ -126,7 +126,7 @@ static void on_sent(struct rondo_stream *stream, size_t length)
     consume(stream, length);
     if (!stream->out || !stream->base.type->is_pipe) /* in asyncio a pipe resumes when it is empty */
         rondo_transport_maybe_resume(&stream->base); /* may write, close or abort */
-    if (stream->end != RONDO_STREAM_OPEN)
+    if (stream->base.end != RONDO_TRANSPORT_OPEN)
         return;
     if (!stream->out)
         on_flushed(stream);
@@ -144,7 +144,7 @@ static void on_send(struct rondo_op *op)
     struct rondo_stream *stream = output->stream;
     if (output->is_dropped) {
         consume(stream, output->chunks.size);
-        rondo_stream_op_idle(stream);
+        rondo_transport_op_idle(&stream->base);
     } else if (op->result == RONDO_EAGAIN) {
         submit(stream); /* the kernel said "writable", took nothing and gave up: no error of the socket */
     } else if (op->result < 0) {
@@ -213,7 +213,7 @@ static int queue_rest(struct rondo_stream *stream, const rondo_bytes *pieces, si
 /* Writes that go nowhere: after the end, and on a proactor (TRN-12) and to a pipe (PIPE-10) while it closes. */
 static bool goes_nowhere(const struct rondo_stream *stream)
 {
-    if (stream->end != RONDO_STREAM_OPEN)
+    if (stream->base.end != RONDO_TRANSPORT_OPEN)
         return true;
     return stream->base.is_closing &&
            (stream->base.type->is_pipe || stream->base.loop->core.driver->ops->is_proactor);
