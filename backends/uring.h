@@ -38,8 +38,9 @@ enum rondo_uring_tag { RONDO_URING_TAG_WAKE = 14, RONDO_URING_TAG_CANCEL = 15 };
 #define RONDO_URING_GROUP 0         /* the buffer group of receives */
 #define RONDO_URING_LETTERS_GROUP 1 /* that of datagrams */
 
-/* Flags of an op: its node is in `pending`, whatever became of the op since; that of a receive of datagrams is among what is to run. */
-enum { RONDO_URING_LISTED = 1, RONDO_URING_QUEUED = 2 };
+/* Flags of an op: its node is in `pending`, whatever became of the op since; that of a receive of datagrams is among what is to
+ * run; it was paused and resumed since, so that its turn comes with the next wait, as on a selector. */
+enum { RONDO_URING_LISTED = 1, RONDO_URING_QUEUED = 2, RONDO_URING_STALE = 4 };
 
 enum {
     RONDO_URING_PIECES = 1024, /* iovecs for each submission */

@@ -244,8 +244,8 @@ static void run_datagrams(struct rondo_ready *ready, struct rondo_core *core)
 {
     struct rondo_uring *uring = rondo_uring_of(core->driver);
     struct rondo_op *op = rondo_container(ready, struct rondo_op, ready);
+    bool may_tell = op->state == RONDO_OP_ACTIVE && !op->paused && !(op->flags & RONDO_URING_STALE);
     op->flags = 0;
-    bool may_tell = op->state == RONDO_OP_ACTIVE && !op->paused;
     settle(uring, op, may_tell ? tell(uring, op) : RONDO_DATAGRAMS_WAIT);
 }
 

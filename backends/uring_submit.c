@@ -210,6 +210,8 @@ void rondo_uring_resume(struct rondo_driver *driver, struct rondo_op *op)
     op->paused = false;
     if (op->state != RONDO_OP_ACTIVE)
         return;
+    if (op->flags & RONDO_URING_QUEUED)
+        op->flags |= RONDO_URING_STALE;
     struct rondo_uring_slot *slot = &uring->slots[op->slot];
     slot->cancel_wanted = false;
     if (slot->place == RONDO_URING_PARKED)
