@@ -96,7 +96,8 @@ static int uring_wait(struct rondo_driver *driver, rondo_ns timeout, struct rond
     struct rondo_ready_list local;
     rondo_ready_list_init(&local);
     rondo_uring_prepare(uring, &local);
-    if (!rondo_ready_list_is_empty(&local) || io_uring_cq_ready(&uring->ring) > 0)
+    bool has_more = !rondo_ready_list_is_empty(&local) || !rondo_ready_list_is_empty(&uring->pending);
+    if (has_more || io_uring_cq_ready(&uring->ring) > 0)
         timeout = 0;
     int rc = rondo_uring_enter(uring, timeout);
     rondo_uring_reap(uring, &local);

@@ -62,7 +62,7 @@ struct rondo_uring_slot {
     bool is_bulk;       /* a receive that is made by calls: the kernel only says when */
     bool is_repeating;  /* a poll for room whose peer has ended its half; a send that waits for one */
     bool by_worker; /* READ, WRITE: the next entry is the transfer, not the question whether it would wait */
-    uint8_t streak; /* receives in a row that speak against is_bulk; of datagrams: something has come */
+    uint8_t streak; /* receives in a row that speak against is_bulk */
 };
 
 /* What is armed on a descriptor; the generation tells a number that was closed and came back. */
@@ -105,6 +105,7 @@ struct rondo_uring_letters {
     struct rondo_uring_buffers buffers;
     bool is_tried;
     bool are_lent;
+    unsigned linked; /* how many have come and were not told */
     uint16_t next[RONDO_URING_LETTERS];
     int length[RONDO_URING_LETTERS];
 };
@@ -241,16 +242,14 @@ ptrdiff_t rondo_uring_try_write(struct rondo_driver *driver, rondo_socket sock, 
 /* --- uring_datagrams.c ---------------------------------------------------------------------------- */
 
 /* A RECV_DATAGRAMS is submitted. */
-void rondo_uring_init_datagrams(struct rondo_uring_slot *slot, struct rondo_op *op);
+void rondo_uring_init_datagrams(struct rondo_op *op);
 void rondo_uring_fill_datagrams(struct rondo_uring *uring, struct rondo_op *op, struct io_uring_sqe *entry);
-/* What a repeating recvmsg has brought. */
+/* What a repeating recvmsg has brought, or a poll said. */
 void rondo_uring_reap_datagrams(struct rondo_uring *uring, struct rondo_uring_slot *slot,
                                 const struct io_uring_cqe *entry, struct rondo_ready_list *completed);
-/* Queue the node that tells what @op holds, unless it is queued. */
+/* Queue the node that tells what @op holds. */
 void rondo_uring_queue_datagrams(struct rondo_uring *uring, struct rondo_op *op,
                                  struct rondo_ready_list *completed);
-/* A poll has ended: what there is is received by calls. */
-void rondo_uring_run_readable(struct rondo_uring *uring, struct rondo_op *op, int result);
 /* Whether something has come and was not told. */
 bool rondo_uring_datagrams_are_held(const struct rondo_op *op);
 void rondo_uring_drop_datagrams(struct rondo_uring *uring, struct rondo_op *op);

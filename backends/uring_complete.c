@@ -297,8 +297,7 @@ static void run_node(struct rondo_ready *ready, struct rondo_core *core)
     case RONDO_OP_HANGUP:
         rondo_uring_run_hangup(uring, slot->op, result);
         break;
-    case RONDO_OP_RECV_DATAGRAMS:
-        rondo_uring_run_readable(uring, slot->op, result);
+    case RONDO_OP_RECV_DATAGRAMS: /* has no node */
         break;
     case RONDO_OP_WRITABLE:
         run_writable(uring, slot, result, flags);
@@ -373,7 +372,7 @@ static void reap_op(struct rondo_uring *uring, const struct io_uring_cqe *entry,
         if (row->generation == slot->socket_generation)
             row->armed--;
     }
-    if (slot->op->kind == RONDO_OP_RECV_DATAGRAMS && !slot->is_bulk) {
+    if (slot->op->kind == RONDO_OP_RECV_DATAGRAMS) {
         rondo_uring_reap_datagrams(uring, slot, entry, completed);
         return;
     }

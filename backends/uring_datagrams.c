@@ -14,6 +14,7 @@
  * ARMED is queued only while something of it is to be told. */
 #include "uring.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -57,6 +58,7 @@ static void link_arrived(struct rondo_uring *uring, struct rondo_datagram_receiv
                          int length)
 {
     struct rondo_uring_letters *letters = &uring->letters;
+    letters->linked++;
     letters->next[index] = NONE;
     letters->length[index] = length;
     if (has_arrived(receive))
@@ -71,6 +73,7 @@ static void unlink_arrived(struct rondo_uring *uring, struct rondo_datagram_rece
 {
     unsigned index = receive->first_arrived;
     receive->first_arrived = uring->letters.next[index];
+    uring->letters.linked--;
     rondo_uring_give_buffer(&uring->letters.buffers, index);
 }
 
@@ -80,12 +83,11 @@ void rondo_uring_give_letter_back(struct rondo_uring *uring, uint32_t flags)
         rondo_uring_give_buffer(&uring->letters.buffers, flags >> IORING_CQE_BUFFER_SHIFT);
 }
 
-void rondo_uring_init_datagrams(struct rondo_uring_slot *slot, struct rondo_op *op)
+void rondo_uring_init_datagrams(struct rondo_op *op)
 {
     struct rondo_datagram_receive *receive = receive_of(op);
     receive->first_arrived = NONE;
     receive->end = 0;
-    slot->is_bulk = !receive->may_read_ahead;
 }
 
 bool rondo_uring_datagrams_are_held(const struct rondo_op *op)
@@ -106,6 +108,7 @@ void rondo_uring_drop_datagrams(struct rondo_uring *uring, struct rondo_op *op)
 
 /* --- arming ----------------------------------------------------------------------------------------- */
 
+/* Whether there are any, and not all of them with endpoints that are paused. */
 static bool have_buffers(struct rondo_uring *uring)
 {
     struct rondo_uring_letters *letters = &uring->letters;
@@ -117,19 +120,17 @@ static bool have_buffers(struct rondo_uring *uring)
         letters->are_lent =
             rondo_uring_lend_buffers(uring, &letters->buffers, RONDO_URING_LETTERS_GROUP) == 0;
     }
-    return letters->are_lent;
+    return letters->are_lent && letters->linked < BUFFERS;
 }
 
 void rondo_uring_fill_datagrams(struct rondo_uring *uring, struct rondo_op *op, struct io_uring_sqe *entry)
 {
     struct rondo_uring_slot *slot = slot_of(uring, op);
-    if (!slot->is_bulk && !have_buffers(uring))
-        slot->is_bulk = true;
+    slot->is_bulk = !receive_of(op)->may_read_ahead || !have_buffers(uring);
     if (slot->is_bulk) {
         io_uring_prep_poll_add(entry, op->socket, POLLIN);
         return;
     }
-    slot->streak = 0;
     io_uring_prep_recvmsg_multishot(entry, op->socket, &shape, 0);
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->buf_group = RONDO_URING_LETTERS_GROUP;
@@ -137,35 +138,53 @@ void rondo_uring_fill_datagrams(struct rondo_uring *uring, struct rondo_op *op, 
 
 /* --- reaping ---------------------------------------------------------------------------------------- */
 
-/* The kernel has ended what was armed, with @result. What is not an error of the socket shows in how it is armed again. */
-static void note_end(struct rondo_uring_slot *slot, struct rondo_datagram_receive *receive, int result)
+static bool is_harmless(int result)
 {
-    if (result >= 0 || result == -ECANCELED || result == -EINTR || result == -EAGAIN)
-        return;
-    if (result == -ENOBUFS)
-        slot->is_bulk = slot->streak == 0; /* else they were its own */
-    else
-        receive->end = rondo_error_from_system(-result);
+    return result >= 0 || result == -ENOBUFS || result == -ECANCELED || result == -EINTR || result == -EAGAIN;
 }
 
+static bool is_readable(rondo_socket sock)
+{
+    struct pollfd wanted = { .fd = sock, .events = POLLIN };
+    return poll(&wanted, 1, 0) > 0;
+}
+
+/* The kernel has ended what was armed, and has brought nothing that would have to be told first. A poll has found something. A
+ * receive that lacked a buffer, or was cancelled for a pause that is over, may have: that is received by calls in this pass. */
+static void go_on(struct rondo_uring *uring, struct rondo_uring_slot *slot, int result,
+                  struct rondo_ready_list *completed)
+{
+    bool has_found = slot->is_bulk && result >= 0;
+    if (!has_found && !is_readable(slot->socket)) {
+        rondo_uring_rearm(uring, slot->op);
+        return;
+    }
+    slot->is_bulk = true;
+    rondo_uring_queue_datagrams(uring, slot->op, completed);
+}
+
+/* What comes to an op that is paused has to wait, even if it goes on in this pass. */
 void rondo_uring_reap_datagrams(struct rondo_uring *uring, struct rondo_uring_slot *slot,
                                 const struct io_uring_cqe *entry, struct rondo_ready_list *completed)
 {
     struct rondo_op *op = slot->op;
     struct rondo_datagram_receive *receive = receive_of(op);
-    if (entry->flags & IORING_CQE_F_BUFFER) {
-        slot->streak = 1;
+    if (entry->flags & IORING_CQE_F_BUFFER)
         link_arrived(uring, receive, entry->flags >> IORING_CQE_BUFFER_SHIFT, entry->res);
-    }
     bool is_last = !(entry->flags & IORING_CQE_F_MORE);
-    if (is_last)
-        note_end(slot, receive, entry->res);
-    if (op->state != RONDO_OP_ACTIVE || !op->paused)
-        rondo_uring_queue_datagrams(uring, op, completed);
-    else if (is_last)
+    if (is_last && !is_harmless(entry->res))
+        receive->end = rondo_error_from_system(-entry->res);
+    if (op->flags)
+        return; /* it is in a list still, and sees to all of that in its turn */
+    bool is_active = op->state == RONDO_OP_ACTIVE;
+    if (is_active && op->paused && is_last)
         rondo_uring_park(slot);
-    else
+    else if (is_active && op->paused)
         rondo_uring_want_cancel(uring, slot);
+    else if (is_active && is_last && !rondo_uring_datagrams_are_held(op))
+        go_on(uring, slot, entry->res, completed);
+    else
+        rondo_uring_queue_datagrams(uring, op, completed);
 }
 
 /* --- telling ---------------------------------------------------------------------------------------- */
@@ -197,15 +216,6 @@ static void tell_arrived(struct rondo_uring *uring, struct rondo_datagram_receiv
     rondo_datagram_end_batch(&run, receive);
 }
 
-/* Buffers may be had again when all that was there has been received by calls. */
-static enum rondo_datagram_outcome run_by_calls(struct rondo_uring *uring, struct rondo_op *op)
-{
-    enum rondo_datagram_outcome outcome = rondo_datagrams_run(&uring->datagrams, op, uring->driver.core);
-    if (outcome == RONDO_DATAGRAMS_WAIT)
-        slot_of(uring, op)->is_bulk = !receive_of(op)->may_read_ahead;
-    return outcome;
-}
-
 static enum rondo_datagram_outcome tell(struct rondo_uring *uring, struct rondo_op *op)
 {
     struct rondo_datagram_receive *receive = receive_of(op);
@@ -216,7 +226,7 @@ static enum rondo_datagram_outcome tell(struct rondo_uring *uring, struct rondo_
         receive->end = 0;
         return rondo_datagram_tell_error(op, end);
     } else if (slot_of(uring, op)->is_bulk) {
-        return run_by_calls(uring, op);
+        return rondo_datagrams_run(&uring->datagrams, op, uring->driver.core);
     }
     return RONDO_DATAGRAMS_WAIT;
 }
@@ -252,21 +262,9 @@ static void run_datagrams(struct rondo_ready *ready, struct rondo_core *core)
 void rondo_uring_queue_datagrams(struct rondo_uring *uring, struct rondo_op *op,
                                  struct rondo_ready_list *completed)
 {
-    if (op->flags & RONDO_URING_QUEUED)
-        return;
+    assert(!op->flags);
     op->flags = RONDO_URING_QUEUED;
     op->ready.run = run_datagrams;
     uring->driver.completions++;
     rondo_ready_list_append(completed, &op->ready);
-}
-
-void rondo_uring_run_readable(struct rondo_uring *uring, struct rondo_op *op, int result)
-{
-    bool is_harmless = result >= 0 || result == -EINTR || result == -ECANCELED;
-    if (op->state == RONDO_OP_ACTIVE && !is_harmless)
-        rondo_uring_finish(uring, op, rondo_error_from_system(-result));
-    else
-        settle(uring, op,
-               op->state == RONDO_OP_ACTIVE && !op->paused && result >= 0 ? run_by_calls(uring, op)
-                                                                          : RONDO_DATAGRAMS_WAIT);
 }

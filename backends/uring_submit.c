@@ -149,7 +149,7 @@ int rondo_uring_submit(struct rondo_driver *driver, struct rondo_op *op)
     slot->by_worker = false;
     slot->streak = 0;
     if (op->kind == RONDO_OP_RECV_DATAGRAMS)
-        rondo_uring_init_datagrams(slot, op);
+        rondo_uring_init_datagrams(op);
     op->state = RONDO_OP_ACTIVE;
     op->paused = false;
     driver->active++;
