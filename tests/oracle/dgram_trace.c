@@ -5,6 +5,7 @@
  * usage: dgram_trace BACKEND; ends with 77 where that cannot run. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "dgram.h"
 
@@ -210,6 +211,22 @@ static void refused(void)
     settle(&a);
 }
 
+static void pair(void)
+{
+    int ends[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+    dgram a = { .name = "a", .on_got = toggle_soon };
+    rondo_datagram_options endpoint = RONDO_DATAGRAM_OPTIONS;
+    endpoint.sock = ends[0];
+    finish(rondo_create_datagram_endpoint(loop, dgram_factory, &a, &endpoint));
+    trace("returned");
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_int_eq(send(ends[1], numbered('s', i) + 1, 1, 0), 1);
+    finish(rondo_sleep(loop, RONDO_MS(20)));
+    peer_close(ends[1]);
+    settle(&a);
+}
+
 static void lost(void)
 {
     dgram a = { .name = "a", .on_lost = lost_soon };
@@ -241,6 +258,7 @@ static const struct scenario {
     { "too_long", too_long, NULL, NULL, 0 },
     { "failing", NULL, NULL, fail_it, 3 },
     { "refused", refused, NULL, NULL, 0 },
+    { "pair", pair, NULL, NULL, 0 },
     { "lost", lost, NULL, NULL, 0 },
 };
 

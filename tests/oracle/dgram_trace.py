@@ -143,12 +143,16 @@ async def pause_go_pause():
     await fill(Recorder('a', got=got), 4)
 
 
-async def pause_before_turn():
-    def toggle(a):
+def toggle_soon(a):
+    def toggle():
         a.transport.pause_reading()
         a.transport.resume_reading()
         a.soon('soon')
-    await fill(Recorder('a', got=lambda a: asyncio.get_running_loop().call_soon(toggle, a)), 3)
+    asyncio.get_running_loop().call_soon(toggle)
+
+
+async def pause_before_turn():
+    await fill(Recorder('a', got=toggle_soon), 3)
 
 
 async def too_long():
@@ -181,6 +185,18 @@ async def refused():
     await settle(a)
 
 
+async def pair():
+    mine, others = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    a = Recorder('a', got=toggle_soon)
+    await asyncio.get_running_loop().create_datagram_endpoint(lambda: a, sock=mine)
+    WORDS.append('returned')
+    for i in range(3):
+        others.send(b'%d' % i)
+    await asyncio.sleep(0.02)
+    others.close()
+    await settle(a)
+
+
 async def lost():
     a = Recorder('a', lost=lambda a: (a.soon('soon'), a.transport.close()))
     await bind(a)
@@ -190,7 +206,7 @@ async def lost():
 
 
 SCENARIOS = (made, plain, calls, some_calls, chain, timers, close, abort, pause, pause_and_go, pause_go_pause, pause_before_turn, too_long, failing,
-             refused, lost)
+             refused, pair, lost)
 
 for scenario in SCENARIOS:
     WORDS.clear()
