@@ -1,29 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Low-level socket operations: receiving and sending, cancelling, replacing, refusals. */
+/* Low-level socket operations: receiving and sending, at once or later, and one for each side. */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "peer.h"
 
+enum { HUGE = 3000000 };
+
 static rondo_loop *loop;
 static rondo_socket pair[2]; /* the first is non-blocking */
-
-static void set_blocking(rondo_socket sock, bool blocks)
-{
-    int flags = fcntl(sock, F_GETFL);
-    ck_assert_int_eq(fcntl(sock, F_SETFL, blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK), 0);
-}
 
 static void begin(void)
 {
     loop = support_loop();
     peer_pair(pair);
-    set_blocking(pair[0], false);
+    peer_set_blocking(pair[0], false);
 }
 
 static void end(void)
@@ -31,40 +24,6 @@ static void end(void)
     peer_close(pair[0]);
     peer_close(pair[1]);
     support_loop_end(loop);
-}
-
-/* Run a task to its end. */
-static void in_a_task(rondo_coroutine *body, void *context)
-{
-    int rc = net_finish(loop, rondo_create_task(loop, body, context), NULL);
-    ck_assert_msg(rc >= 0, "%s", rondo_last_error_message());
-}
-
-static void refused(rondo_future *future, int code)
-{
-    ck_assert_ptr_null(future);
-    ck_assert_msg(rondo_last_error() == code, "%s", rondo_last_error_message());
-}
-
-/* The outcome of a future that is done. */
-static int outcome(rondo_future *future)
-{
-    ck_assert(rondo_future_done(future));
-    int rc = rondo_future_result(future, NULL);
-    rondo_future_unref(future);
-    return rc;
-}
-
-static int expect_text(rondo_future *future, const char *text)
-{
-    rondo_received *received = NULL;
-    int rc = rondo_await_received(future, &received);
-    if (rc < 0)
-        return rc;
-    ck_assert_uint_eq(received->length, strlen(text));
-    ck_assert_int_eq(memcmp(received->data, text, strlen(text)), 0);
-    rondo_received_free(received);
-    return 0;
 }
 
 /* --- receiving -------------------------------------------------------------------------------------------- */
@@ -76,9 +35,9 @@ static int receive_at_once(void *context)
     peer_send_text(pair[1], "hello world");
     peer_shutdown(pair[1]);
     ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, trace_word, "pass"), 0);
-    ck_assert_int_eq(expect_text(rondo_sock_recv(loop, pair[0], 5), "hello"), 0);
-    ck_assert_int_eq(expect_text(rondo_sock_recv(loop, pair[0], SIZE_MAX / 4), " world"), 0);
-    ck_assert_int_eq(expect_text(rondo_sock_recv(loop, pair[0], 100), ""), 0);
+    ck_assert_int_eq(net_expect_received(rondo_sock_recv(loop, pair[0], 5), "hello"), 0);
+    ck_assert_int_eq(net_expect_received(rondo_sock_recv(loop, pair[0], SIZE_MAX / 4), " world"), 0);
+    ck_assert_int_eq(net_expect_received(rondo_sock_recv(loop, pair[0], 100), ""), 0);
     char bytes[4];
     ck_assert_int_eq(rondo_await(rondo_sock_recv_into(loop, pair[0], bytes, sizeof bytes), NULL), 0);
     trace_is("");
@@ -88,7 +47,7 @@ static int receive_at_once(void *context)
 START_TEST(test_receives_at_once)
 {
     begin();
-    in_a_task(receive_at_once, NULL);
+    net_in_a_task(loop, receive_at_once, NULL);
     trace_clear();
     end();
 }
@@ -105,7 +64,7 @@ static int receive_later(void *context)
     (void) context;
     char bytes[8] = "";
     ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, say, "one"), 0);
-    ck_assert_int_eq(expect_text(rondo_sock_recv(loop, pair[0], 100), "one"), 0);
+    ck_assert_int_eq(net_expect_received(rondo_sock_recv(loop, pair[0], 100), "one"), 0);
     trace("got");
     ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, say, "two"), 0);
     ck_assert_int_eq(rondo_await(rondo_sock_recv_into(loop, pair[0], bytes, sizeof bytes), NULL), 3);
@@ -117,7 +76,7 @@ static int receive_later(void *context)
 START_TEST(test_receives_later)
 {
     begin();
-    in_a_task(receive_later, NULL);
+    net_in_a_task(loop, receive_later, NULL);
     trace_is("say got say got");
     end();
 }
@@ -155,7 +114,7 @@ END_TEST
 static rondo_socket datagrams(rondo_address *ret_name)
 {
     rondo_socket sock = peer_datagram();
-    set_blocking(sock, false);
+    peer_set_blocking(sock, false);
     rondo_address any;
     ck_assert_int_eq(rondo_address_from_numeric(&any, "127.0.0.1", 0), 0);
     ck_assert_int_eq(bind(sock, rondo_address_sockaddr(&any), any.length), 0);
@@ -179,14 +138,15 @@ static int exchange_datagrams(void *context)
     ck_assert_uint_eq(received->length, 3);
     ck_assert_int_eq(rondo_address_port(&received->sender), rondo_address_port(&names[0]));
     rondo_received_free(received);
-    ck_assert_int_eq(expect_text(rondo_sock_recvfrom(loop, socks[1], 100), ""), 0);
+    ck_assert_int_eq(net_expect_received(rondo_sock_recvfrom(loop, socks[1], 100), ""), 0);
     ck_assert_int_eq(
         rondo_await(rondo_sock_recvfrom_into(loop, socks[1], bytes, sizeof bytes, &sender), NULL), 5);
     ck_assert_str_eq(bytes, "three");
     ck_assert_int_eq(rondo_address_port(&sender), rondo_address_port(&names[0]));
     ck_assert_int_eq(rondo_await(rondo_sock_connect(loop, socks[0], &names[1]), NULL), 0);
     ck_assert_int_eq(rondo_await(rondo_sock_sendto(loop, socks[0], "four", 4, NULL), NULL), 4);
-    ck_assert_int_eq(expect_text(rondo_sock_recvfrom(loop, socks[1], 2), "fo"), 0); /* the rest is lost */
+    ck_assert_int_eq(net_expect_received(rondo_sock_recvfrom(loop, socks[1], 2), "fo"),
+                     0); /* the rest is lost */
     static char large[100000];
     ck_assert_int_eq(rondo_await(rondo_sock_sendto(loop, socks[0], large, sizeof large, NULL), NULL),
                      RONDO_EMSGSIZE);
@@ -200,7 +160,7 @@ static int exchange_datagrams(void *context)
 START_TEST(test_datagrams)
 {
     begin();
-    in_a_task(exchange_datagrams, NULL);
+    net_in_a_task(loop, exchange_datagrams, NULL);
     end();
 }
 END_TEST
@@ -222,13 +182,11 @@ static int send_at_once(void *context)
 START_TEST(test_sends_at_once)
 {
     begin();
-    in_a_task(send_at_once, NULL);
+    net_in_a_task(loop, send_at_once, NULL);
     trace_clear();
     end();
 }
 END_TEST
-
-enum { HUGE = 3000000 };
 
 /* SOCK-02: all of it, in order, however little the peer takes at a time. */
 START_TEST(test_sends_all)
@@ -242,7 +200,7 @@ START_TEST(test_sends_all)
     peer_sink sink = { .sock = pair[1] };
     run_until(loop, peer_drain(&sink) == HUGE && rondo_future_done(future));
     ck_assert(!sink.corrupt);
-    ck_assert_int_eq(outcome(future), 0);
+    ck_assert_int_eq(net_outcome(future), 0);
     free(data);
     end();
 }
@@ -258,11 +216,11 @@ START_TEST(test_send_fails)
     ck_assert(!rondo_future_done(future));
     peer_close(pair[1]);
     run_until(loop, rondo_future_done(future));
-    ck_assert_int_eq(outcome(future), RONDO_EPIPE);
-    ck_assert_int_eq(outcome(rondo_sock_sendall(loop, pair[0], "x", 1)), RONDO_EPIPE);
+    ck_assert_int_eq(net_outcome(future), RONDO_EPIPE);
+    ck_assert_int_eq(net_outcome(rondo_sock_sendall(loop, pair[0], "x", 1)), RONDO_EPIPE);
     pair[1] = peer_unconnected();
-    set_blocking(pair[1], false);
-    int rc = outcome(rondo_sock_sendall(loop, pair[1], "x", 1)); /* it must be connected */
+    peer_set_blocking(pair[1], false);
+    int rc = net_outcome(rondo_sock_sendall(loop, pair[1], "x", 1)); /* it must be connected */
     ck_assert(rc == RONDO_EPIPE || rc == RONDO_ENOTCONN);
     free(data);
     end();
@@ -277,17 +235,17 @@ START_TEST(test_blocking_socket)
     begin();
     rondo_loop_set_debug(loop, _i == 1);
     rondo_loop_set_slow_callback_duration(loop, RONDO_S(60));
-    set_blocking(pair[0], true);
+    peer_set_blocking(pair[0], true);
     char bytes[8] = "";
     if (!support_backend_is_proactor()) {
-        refused(rondo_sock_recv(loop, pair[0], 10), RONDO_EINVAL);
+        net_refused(rondo_sock_recv(loop, pair[0], 10), RONDO_EINVAL);
         ck_assert_ptr_nonnull(strstr(rondo_last_error_message(), "non-blocking"));
         ck_assert_int_eq(rondo_err_class(RONDO_EINVAL), RONDO_CLASS_VALUE);
-        refused(rondo_sock_recv_into(loop, pair[0], bytes, 1), RONDO_EINVAL);
-        refused(rondo_sock_sendall(loop, pair[0], "x", 1), RONDO_EINVAL);
-        refused(rondo_sock_sendto(loop, pair[0], "x", 1, NULL), RONDO_EINVAL);
-        refused(rondo_sock_accept(loop, pair[0]), RONDO_EINVAL);
-        refused(rondo_sock_connect_host(loop, pair[0], "localhost", 1), RONDO_EINVAL);
+        net_refused(rondo_sock_recv_into(loop, pair[0], bytes, 1), RONDO_EINVAL);
+        net_refused(rondo_sock_sendall(loop, pair[0], "x", 1), RONDO_EINVAL);
+        net_refused(rondo_sock_sendto(loop, pair[0], "x", 1, NULL), RONDO_EINVAL);
+        net_refused(rondo_sock_accept(loop, pair[0]), RONDO_EINVAL);
+        net_refused(rondo_sock_connect_host(loop, pair[0], "localhost", 1), RONDO_EINVAL);
         peer_expect_nothing(pair[1]);
         end();
         return;
@@ -296,116 +254,16 @@ START_TEST(test_blocking_socket)
     support_run_passes(loop, 3); /* which do not stand still */
     peer_send_text(pair[1], "abc");
     run_until(loop, rondo_future_done(future));
-    ck_assert_int_eq(outcome(future), 3);
+    ck_assert_int_eq(net_outcome(future), 3);
     char *data = malloc(HUGE);
     pattern_fill(data, HUGE, 0);
     future = rondo_sock_sendall(loop, pair[0], data, HUGE);
     peer_sink sink = { .sock = pair[1] };
     run_until(loop, peer_drain(&sink) == HUGE && rondo_future_done(future));
     ck_assert(!sink.corrupt);
-    ck_assert_int_eq(outcome(future), 0);
+    ck_assert_int_eq(net_outcome(future), 0);
     ck_assert(!peer_is_nonblocking(pair[0])); /* it is left as it was */
     free(data);
-    end();
-}
-END_TEST
-
-/* --- cancelling ------------------------------------------------------------------------------------------------- */
-
-/* SOCK-09, SOCK-10, SOCK-14: the bytes go to the next one, and the memory is not touched any more. */
-START_TEST(test_cancelled_receive)
-{
-    begin();
-    for (int ready = 0; ready < 3; ready++) {
-        char lent[8] = "before", bytes[8] = "";
-        rondo_future *future = rondo_sock_recv_into(loop, pair[0], lent, sizeof lent);
-        if (ready < 2)
-            support_run_passes(loop, 2);
-        if (ready >= 1)
-            peer_send_text(pair[1], "data");
-        ck_assert(rondo_future_cancel(future));
-        ck_assert(rondo_future_cancelled(future));
-        ck_assert_int_eq(outcome(future), RONDO_ECANCELLED);
-        future = rondo_sock_recv_into(loop, pair[0], bytes, sizeof bytes);
-        if (ready == 0)
-            peer_send_text(pair[1], "data");
-        run_until(loop, rondo_future_done(future));
-        ck_assert_int_eq(outcome(future), 4);
-        ck_assert_str_eq(bytes, "data");
-        support_run_passes(loop, 3);
-        ck_assert_str_eq(lent, "before");
-    }
-    end();
-}
-END_TEST
-
-static void cancel_future(void *future)
-{
-    ck_assert(rondo_future_cancel(future));
-}
-
-/* SOCK-09: the data is there and its turn is due, and before that it is cancelled. */
-START_TEST(test_cancelled_while_queued)
-{
-    begin();
-    rondo_future *future = rondo_sock_recv(loop, pair[0], 10);
-    support_run_passes(loop, 2);
-    peer_send_text(pair[1], "data");
-    ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, cancel_future, future), 0);
-    support_run_passes(loop, 3);
-    ck_assert_int_eq(outcome(future), RONDO_ECANCELLED);
-    future = rondo_sock_recv(loop, pair[0], 10);
-    ck_assert_int_eq(outcome(future), 0); /* nothing was lost */
-    end();
-}
-END_TEST
-
-/* What was sent is a beginning of it, and the next one goes behind. */
-START_TEST(test_cancelled_send)
-{
-    begin();
-    char *data = malloc(HUGE);
-    pattern_fill(data, HUGE, 0);
-    rondo_future *future = rondo_sock_sendall(loop, pair[0], data, HUGE);
-    support_run_passes(loop, 2);
-    ck_assert(rondo_future_cancel(future));
-    ck_assert_int_eq(outcome(future), RONDO_ECANCELLED);
-    memset(data, 'x', HUGE); /* SOCK-14: it is ours again */
-    peer_sink sink = { .sock = pair[1] };
-    size_t sent = peer_drain(&sink);
-    ck_assert(!sink.corrupt);
-    ck_assert_uint_lt(sent, HUGE);
-    support_run_passes(loop, 3);
-    peer_expect_nothing(pair[1]); /* nothing more went out */
-    ck_assert_int_eq(outcome(rondo_sock_sendall(loop, pair[0], "next", 4)), 0);
-    peer_expect(pair[1], "next");
-    free(data);
-    end();
-}
-END_TEST
-
-static int receive_patiently(void *context)
-{
-    (void) context;
-    trace("begin");
-    int rc = rondo_await(rondo_sock_recv(loop, pair[0], 10), NULL);
-    trace("%s", rc == RONDO_ECANCELLED ? "cancelled" : "otherwise");
-    if (rc == RONDO_ECANCELLED) /* again, right away */
-        rc = expect_text(rondo_sock_recv(loop, pair[0], 10), "data");
-    trace("end");
-    return rc;
-}
-
-START_TEST(test_cancelled_task)
-{
-    begin();
-    rondo_task *task = rondo_create_task(loop, receive_patiently, NULL);
-    support_run_passes(loop, 2);
-    ck_assert(rondo_future_cancel(task));
-    peer_send_text(pair[1], "data");
-    run_until(loop, rondo_future_done(task));
-    ck_assert_int_eq(outcome(task), 0);
-    trace_is("begin cancelled end");
     end();
 }
 END_TEST
@@ -419,11 +277,11 @@ START_TEST(test_replaced)
     char bytes[8] = "";
     rondo_future *first = rondo_sock_recv(loop, pair[0], 10);
     rondo_future *second = rondo_sock_recv_into(loop, pair[0], bytes, sizeof bytes);
-    ck_assert_int_eq(outcome(first), RONDO_EBUSY);
+    ck_assert_int_eq(net_outcome(first), RONDO_EBUSY);
     ck_assert(!rondo_future_done(second));
     peer_send_text(pair[1], "abc");
     run_until(loop, rondo_future_done(second));
-    ck_assert_int_eq(outcome(second), 3);
+    ck_assert_int_eq(net_outcome(second), 3);
     ck_assert_str_eq(bytes, "abc");
     end();
 }
@@ -439,10 +297,10 @@ START_TEST(test_both_sides)
     peer_send_text(pair[1], "abc");
     run_until(loop, rondo_future_done(receives));
     ck_assert(!rondo_future_done(sends));
-    ck_assert_int_eq(outcome(receives), 0);
+    ck_assert_int_eq(net_outcome(receives), 0);
     peer_sink sink = { .sock = pair[1] };
     run_until(loop, peer_drain(&sink) == HUGE && rondo_future_done(sends));
-    ck_assert_int_eq(outcome(sends), 0);
+    ck_assert_int_eq(net_outcome(sends), 0);
     free(data);
     end();
 }
@@ -457,138 +315,19 @@ static void on_ready(void *context)
 /* A reader and a receive take each other's place. */
 START_TEST(test_readers)
 {
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
-    options.extended = true;
-    loop = support_loop_with(&options);
+    loop = support_extended_loop();
     peer_pair(pair);
-    set_blocking(pair[0], false);
+    peer_set_blocking(pair[0], false);
     rondo_future *future = rondo_sock_recv(loop, pair[0], 10);
     ck_assert_int_eq(rondo_loop_remove_reader(loop, pair[0]), 0); /* it is no reader */
     ck_assert_int_eq(rondo_loop_add_reader(loop, pair[0], on_ready, "r"), 0);
-    ck_assert_int_eq(outcome(future), RONDO_EBUSY);
+    ck_assert_int_eq(net_outcome(future), RONDO_EBUSY);
     future = rondo_sock_recv(loop, pair[0], 10);
     ck_assert_int_eq(rondo_loop_remove_reader(loop, pair[0]), 0);
     peer_send_text(pair[1], "abc");
     run_until(loop, rondo_future_done(future));
-    ck_assert_int_eq(outcome(future), 0);
+    ck_assert_int_eq(net_outcome(future), 0);
     trace_is("");
-    end();
-}
-END_TEST
-
-/* --- refusals ------------------------------------------------------------------------------------------------------- */
-
-/* SOCK-13 */
-START_TEST(test_transports)
-{
-    begin();
-    net_conn conn = { 0 };
-    rondo_socket peer = net_open(loop, &conn);
-    rondo_socket sock = rondo_transport_socket(conn.transport);
-    peer_send_text(peer, "x");
-    refused(rondo_sock_recv(loop, sock, 10), RONDO_EBUSY);
-    refused(rondo_sock_sendall(loop, sock, "x", 1), RONDO_EBUSY);
-    refused(rondo_sock_accept(loop, sock), RONDO_EBUSY);
-    peer_expect_nothing(peer);
-    net_done(loop, &conn);
-    peer_close(peer);
-    end();
-}
-END_TEST
-
-/* A socket that waits for an operation and becomes a transport's. */
-START_TEST(test_becomes_a_transport)
-{
-    begin();
-    net_conn conn = { 0 };
-    rondo_future *future = rondo_sock_recv(loop, pair[0], 10);
-    net_adopt(loop, &conn, pair[0]);
-    ck_assert_int_eq(outcome(future), RONDO_EBUSY);
-    peer_send_text(pair[1], "abc");
-    run_until(loop, conn.received == 3);
-    net_done(loop, &conn);
-    pair[0] = peer_unconnected();
-    end();
-}
-END_TEST
-
-START_TEST(test_misuse)
-{
-    begin();
-    char byte;
-    refused(rondo_sock_recv(NULL, pair[0], 1), RONDO_EINVAL);
-    refused(rondo_sock_recv_into(loop, pair[0], NULL, 1), RONDO_EINVAL);
-    refused(rondo_sock_recvfrom_into(loop, pair[0], NULL, 1, NULL), RONDO_EINVAL);
-    refused(rondo_sock_sendall(loop, pair[0], NULL, 1), RONDO_EINVAL);
-    refused(rondo_sock_sendto(loop, pair[0], NULL, 1, NULL), RONDO_EINVAL);
-    refused(rondo_sock_recv(loop, RONDO_INVALID_SOCKET, 1), RONDO_EBADF);
-    refused(rondo_sock_recv(loop, 54321, 1), RONDO_EBADF);
-    refused(rondo_sock_sendall(loop, INT_MAX, "x", 1), RONDO_EBADF);
-    int pipes[2];
-    ck_assert_int_eq(pipe2(pipes, O_NONBLOCK), 0);
-    ck_assert_int_eq(outcome(rondo_sock_recv_into(loop, pipes[0], &byte, 1)), RONDO_ENOTSOCK);
-    ck_assert_int_eq(rondo_await_received(NULL, NULL) < 0, 1);
-    peer_close(pipes[0]);
-    peer_close(pipes[1]);
-    end();
-}
-END_TEST
-
-static void call_from_outside(void *context)
-{
-    (void) context;
-    refused(rondo_sock_recv(loop, pair[0], 10), RONDO_ETHREAD);
-}
-
-static void ask_a_thread(void *context)
-{
-    support_thread_join(support_thread_start(call_from_outside, context));
-}
-
-START_TEST(test_wrong_thread)
-{
-    begin();
-    rondo_loop_set_debug(loop, true);
-    rondo_loop_set_slow_callback_duration(loop, RONDO_S(60));
-    ck_assert_int_eq(rondo_loop_call_soon(loop, NULL, ask_a_thread, NULL), 0);
-    support_run_passes(loop, 2);
-    end();
-}
-END_TEST
-
-START_TEST(test_closed_loop)
-{
-    begin();
-    char *data = calloc(1, HUGE);
-    rondo_future *receives = rondo_sock_recv(loop, pair[0], 10);
-    rondo_future *sends = rondo_sock_sendall(loop, pair[0], data, HUGE);
-    support_run_passes(loop, 1);
-    ck_assert_int_eq(rondo_loop_close(loop), 0);
-    ck_assert_int_eq(outcome(receives), RONDO_ECANCELLED);
-    ck_assert_int_eq(outcome(sends), RONDO_ECANCELLED);
-    refused(rondo_sock_recv(loop, pair[0], 10), RONDO_ECLOSED);
-    refused(rondo_sock_connect_host(loop, pair[0], "localhost", 1), RONDO_ECLOSED);
-    ck_assert(peer_is_open(pair[0]));
-    free(data);
-    end();
-}
-END_TEST
-
-static int wait_for_ever(void *context)
-{
-    (void) context;
-    return rondo_await(rondo_sock_recv(loop, pair[0], 10), NULL);
-}
-
-START_TEST(test_closed_over_a_task)
-{
-    begin();
-    rondo_task *task = rondo_create_task(loop, wait_for_ever, NULL);
-    support_run_passes(loop, 2);
-    ck_assert_int_eq(rondo_loop_close(loop), 0);
-    ck_assert_int_eq(outcome(task), RONDO_ECANCELLED);
-    ck_assert_uint_eq(support_reports(), 1); /* destroyed while it was pending */
-    support_reports_clear();
     end();
 }
 END_TEST
@@ -606,23 +345,10 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, test_send_fails);
     tcase = support_case(suite, "blocking sockets");
     tcase_add_loop_test(tcase, test_blocking_socket, 0, 2);
-    tcase = support_case(suite, "cancelling");
-    tcase_add_test(tcase, test_cancelled_receive);
-    tcase_add_test(tcase, test_cancelled_while_queued);
-    tcase_add_test(tcase, test_cancelled_send);
-    tcase_add_test(tcase, test_cancelled_task);
     tcase = support_case(suite, "one for each side");
     tcase_add_test(tcase, test_replaced);
     tcase_add_test(tcase, test_both_sides);
     tcase_add_test(tcase, test_readers);
-    tcase = support_case(suite, "refused");
-    tcase_add_test(tcase, test_transports);
-    tcase_add_test(tcase, test_becomes_a_transport);
-    tcase_add_test(tcase, test_misuse);
-    tcase_add_test(tcase, test_wrong_thread);
-    tcase = support_case(suite, "closing");
-    tcase_add_test(tcase, test_closed_loop);
-    tcase_add_test(tcase, test_closed_over_a_task);
 }
 
 int main(void)

@@ -30,29 +30,11 @@ static rondo_address address_of(int port)
     return address;
 }
 
-static void set_blocking(rondo_socket sock, bool blocks)
-{
-    int flags = fcntl(sock, F_GETFL);
-    ck_assert_int_eq(fcntl(sock, F_SETFL, blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK), 0);
-}
-
 static rondo_socket listen_here(int *ret_port)
 {
     rondo_socket listener = peer_listen("127.0.0.1", 5, ret_port);
-    set_blocking(listener, false);
+    peer_set_blocking(listener, false);
     return listener;
-}
-
-static void in_a_task(rondo_coroutine *body, void *context)
-{
-    int rc = net_finish(loop, rondo_create_task(loop, body, context), NULL);
-    ck_assert_msg(rc >= 0, "%s", rondo_last_error_message());
-}
-
-static void refused(rondo_future *future, int code)
-{
-    ck_assert_ptr_null(future);
-    ck_assert_msg(rondo_last_error() == code, "%s", rondo_last_error_message());
 }
 
 static int finish(rondo_future *future)
@@ -94,7 +76,7 @@ static int accept_both(void *context)
 START_TEST(test_accepts)
 {
     loop = support_loop();
-    in_a_task(accept_both, NULL);
+    net_in_a_task(loop, accept_both, NULL);
     trace_clear();
     support_loop_end(loop);
 }
@@ -174,7 +156,7 @@ START_TEST(test_blocking_listener)
     loop = support_loop();
     int port;
     rondo_socket listener = listen_here(&port);
-    set_blocking(listener, true);
+    peer_set_blocking(listener, true);
     if (support_backend_is_proactor()) {
         rondo_future *future = rondo_sock_accept(loop, listener);
         support_run_passes(loop, 3);
@@ -184,7 +166,7 @@ START_TEST(test_blocking_listener)
         ck_assert(!peer_is_nonblocking(listener));
         peer_close(peer);
     } else {
-        refused(rondo_sock_accept(loop, listener), RONDO_EINVAL); /* SOCK-06 */
+        net_refused(rondo_sock_accept(loop, listener), RONDO_EINVAL); /* SOCK-06 */
     }
     peer_close(listener);
     support_loop_end(loop);
@@ -197,10 +179,10 @@ START_TEST(test_not_listening)
     loop = support_loop();
     rondo_socket sock = open_socket(AF_INET, SOCK_STREAM);
     ck_assert_int_eq(finish(rondo_sock_accept(loop, sock)), RONDO_EOSINVAL);
-    refused(rondo_sock_accept(NULL, sock), RONDO_EINVAL);
+    net_refused(rondo_sock_accept(NULL, sock), RONDO_EINVAL);
     ck_assert_int_lt(rondo_await_accepted(NULL, NULL, NULL), 0);
     peer_close(sock);
-    refused(rondo_sock_accept(loop, sock), RONDO_EBADF);
+    net_refused(rondo_sock_accept(loop, sock), RONDO_EBADF);
     support_loop_end(loop);
 }
 END_TEST
@@ -297,7 +279,7 @@ START_TEST(test_unix_addresses)
     rondo_future *future = rondo_sock_accept(loop, listener);
     ck_assert(rondo_future_done(future));
     rondo_future_unref(future);
-    refused(rondo_sock_connect_host(loop, sock, "localhost", 1), RONDO_EINVAL);
+    net_refused(rondo_sock_connect_host(loop, sock, "localhost", 1), RONDO_EINVAL);
     peer_close(sock);
     ck_assert_int_eq(listen(listener, 0), 0);
     int rc = 0;
@@ -326,7 +308,7 @@ START_TEST(test_blocking_connect)
     size_t count = peer_fill_backlog("127.0.0.1", port, fillers, 8);
     rondo_address address = address_of(port);
     rondo_socket sock = open_socket(AF_INET, SOCK_STREAM);
-    set_blocking(sock, true);
+    peer_set_blocking(sock, true);
     if (support_backend_is_proactor()) {
         rondo_future *future = rondo_sock_connect(loop, sock, &address);
         support_run_passes(loop, 2); /* which do not stand still */
@@ -335,7 +317,7 @@ START_TEST(test_blocking_connect)
         ck_assert(rondo_future_cancel(future));
         ck_assert_int_eq(finish(future), RONDO_ECANCELLED);
     } else {
-        refused(rondo_sock_connect(loop, sock, &address), RONDO_EINVAL);
+        net_refused(rondo_sock_connect(loop, sock, &address), RONDO_EINVAL);
     }
     peer_close(sock);
     for (size_t i = 0; i < count; i++)
@@ -404,7 +386,7 @@ START_TEST(test_connects_at_once)
 {
     loop = support_loop();
     rondo_address address = address_of(9);
-    in_a_task(connect_at_once, &address);
+    net_in_a_task(loop, connect_at_once, &address);
     trace_clear();
     support_loop_end(loop);
 }
@@ -440,16 +422,16 @@ START_TEST(test_misuse)
     loop = support_loop();
     rondo_socket sock = open_socket(AF_INET, SOCK_STREAM);
     rondo_address none = { 0 };
-    refused(rondo_sock_connect(loop, sock, NULL), RONDO_EINVAL);
-    refused(rondo_sock_connect(loop, sock, &none), RONDO_EINVAL);
-    refused(rondo_sock_connect(NULL, sock, &none), RONDO_EINVAL);
-    refused(rondo_sock_connect_host(loop, sock, NULL, 1), RONDO_EINVAL);
-    refused(rondo_sock_connect_host(loop, sock, "localhost", 65536), RONDO_EINVAL);
-    refused(rondo_sock_connect_host(loop, sock, "localhost", -1), RONDO_EINVAL);
-    refused(rondo_sock_connect_host(NULL, sock, "localhost", 1), RONDO_EINVAL);
-    refused(rondo_sock_connect_host(loop, RONDO_INVALID_SOCKET, "localhost", 1), RONDO_EBADF);
+    net_refused(rondo_sock_connect(loop, sock, NULL), RONDO_EINVAL);
+    net_refused(rondo_sock_connect(loop, sock, &none), RONDO_EINVAL);
+    net_refused(rondo_sock_connect(NULL, sock, &none), RONDO_EINVAL);
+    net_refused(rondo_sock_connect_host(loop, sock, NULL, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_connect_host(loop, sock, "localhost", 65536), RONDO_EINVAL);
+    net_refused(rondo_sock_connect_host(loop, sock, "localhost", -1), RONDO_EINVAL);
+    net_refused(rondo_sock_connect_host(NULL, sock, "localhost", 1), RONDO_EINVAL);
+    net_refused(rondo_sock_connect_host(loop, RONDO_INVALID_SOCKET, "localhost", 1), RONDO_EBADF);
     peer_close(sock);
-    refused(rondo_sock_connect_host(loop, sock, "localhost", 1), RONDO_EBADF);
+    net_refused(rondo_sock_connect_host(loop, sock, "localhost", 1), RONDO_EBADF);
     support_loop_end(loop);
 }
 END_TEST

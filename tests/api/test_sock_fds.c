@@ -264,13 +264,6 @@ START_TEST(test_in_tasks)
 }
 END_TEST
 
-static void refused(rondo_future *future, int code)
-{
-    ck_assert_ptr_null(future);
-    ck_assert_msg(rondo_last_error() == code, "%s instead of %s", rondo_err_name(rondo_last_error()),
-                  rondo_err_name(code));
-}
-
 START_TEST(test_refused)
 {
     rondo_file file = 0, closed = 999;
@@ -278,17 +271,17 @@ START_TEST(test_refused)
     begin();
     peer_tcp_pair(tcp);
     fcntl(tcp[0], F_SETFL, O_NONBLOCK);
-    refused(rondo_sock_send_fds(loop, tcp[0], "x", 1, &file, 1), RONDO_EINVAL);
-    refused(rondo_sock_recv_fds(loop, tcp[0], memory, 1, 1), RONDO_EINVAL);
-    refused(rondo_sock_send_fds(loop, pair[0], "x", 1, NULL, 1), RONDO_EINVAL);
-    refused(rondo_sock_send_fds(loop, pair[0], "x", 1, &file, 254), RONDO_EINVAL);
-    refused(rondo_sock_send_fds(loop, pair[0], "", 0, &file, 1), RONDO_EINVAL);
-    refused(rondo_sock_send_fds(loop, pair[0], NULL, 1, &file, 1), RONDO_EINVAL);
-    refused(rondo_sock_recv_fds(loop, pair[0], memory, 0, 1), RONDO_EINVAL);
-    refused(rondo_sock_recv_fds(loop, pair[0], NULL, 1, 1), RONDO_EINVAL);
-    refused(rondo_sock_send_fds(loop, RONDO_INVALID_SOCKET, "x", 1, &file, 1), RONDO_EBADF);
-    refused(rondo_sock_send_fds(NULL, pair[0], "x", 1, &file, 1), RONDO_EINVAL);
-    refused(rondo_sock_recv_fds(NULL, pair[0], memory, 1, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_send_fds(loop, tcp[0], "x", 1, &file, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_recv_fds(loop, tcp[0], memory, 1, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_send_fds(loop, pair[0], "x", 1, NULL, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_send_fds(loop, pair[0], "x", 1, &file, 254), RONDO_EINVAL);
+    net_refused(rondo_sock_send_fds(loop, pair[0], "", 0, &file, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_send_fds(loop, pair[0], NULL, 1, &file, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_recv_fds(loop, pair[0], memory, 0, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_recv_fds(loop, pair[0], NULL, 1, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_send_fds(loop, RONDO_INVALID_SOCKET, "x", 1, &file, 1), RONDO_EBADF);
+    net_refused(rondo_sock_send_fds(NULL, pair[0], "x", 1, &file, 1), RONDO_EINVAL);
+    net_refused(rondo_sock_recv_fds(NULL, pair[0], memory, 1, 1), RONDO_EINVAL);
     /* the kernel looks at the files */
     ck_assert_int_eq(net_finish(loop, rondo_sock_send_fds(loop, pair[0], "x", 1, &closed, 1), NULL),
                      RONDO_EBADF);

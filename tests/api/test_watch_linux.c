@@ -31,9 +31,7 @@ int epoll_ctl(int set, int verb, int descriptor, struct epoll_event *event)
 
 static void begin(void)
 {
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
-    options.extended = true;
-    loop = support_loop_with(&options);
+    loop = support_extended_loop();
 }
 
 static void count_call(void *context)

@@ -69,9 +69,7 @@ static void need_descriptors(rlim_t count)
 static void begin(void)
 {
     need_descriptors(2 * MANY + 100);
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
-    options.extended = true;
-    loop = support_loop_with(&options);
+    loop = support_extended_loop();
     for (int i = 0; i < MANY; i++) {
         lines[i] = (struct line){ .reads = true };
         ck_assert_int_eq(pipe2(lines[i].ends, O_NONBLOCK | O_CLOEXEC), 0);

@@ -207,9 +207,7 @@ static void check_liveness(void)
 
 START_TEST(test_at_random)
 {
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
-    options.extended = true;
-    loop = support_loop_with(&options);
+    loop = support_extended_loop();
     const char *seed = getenv("RONDO_TEST_SEED");
     state = seed ? strtoull(seed, NULL, 10) + (unsigned) _i : 1 + (unsigned) _i;
     alive = 0;

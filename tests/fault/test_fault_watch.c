@@ -25,11 +25,6 @@ static bool good(int rc)
     return false;
 }
 
-static void set_nonblocking(rondo_socket sock)
-{
-    ck_assert_int_eq(fcntl(sock, F_SETFL, fcntl(sock, F_GETFL) | O_NONBLOCK), 0);
-}
-
 static bool begin(void)
 {
     rondo_loop_options options = RONDO_LOOP_OPTIONS;
@@ -40,7 +35,7 @@ static bool begin(void)
         return false;
     rondo_loop_set_exception_handler(loop, support_record, NULL);
     peer_pair(pair);
-    set_nonblocking(pair[0]);
+    peer_set_blocking(pair[0], false);
     return true;
 }
 
@@ -146,12 +141,12 @@ static void walk_connections(void)
         return;
     int port;
     rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
-    set_nonblocking(listener);
+    peer_set_blocking(listener, false);
     rondo_future *accepts = rondo_sock_accept(loop, listener);
     if (!accepts)
         good(rondo_last_error());
     rondo_socket client = peer_unconnected();
-    set_nonblocking(client);
+    peer_set_blocking(client, false);
     finish(rondo_sock_connect_host(loop, client, "127.0.0.1", port));
     turns(2);
     rondo_future_cancel(accepts);

@@ -123,9 +123,7 @@ rondo_protocol *dgram_factory(void *self)
 
 rondo_loop *dgram_loop(void)
 {
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
-    options.extended = true;
-    return support_loop_with(&options);
+    return support_extended_loop();
 }
 
 void dgram_open(rondo_loop *loop, dgram *self, const rondo_datagram_options *options)

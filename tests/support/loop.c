@@ -40,6 +40,13 @@ rondo_loop *support_loop(void)
     return support_loop_with(&options);
 }
 
+rondo_loop *support_extended_loop(void)
+{
+    rondo_loop_options options = RONDO_LOOP_OPTIONS;
+    options.extended = true;
+    return support_loop_with(&options);
+}
+
 void support_loop_end(rondo_loop *loop)
 {
     ck_assert_int_eq(rondo_loop_close(loop), 0);

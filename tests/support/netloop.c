@@ -37,6 +37,39 @@ int net_finish(rondo_loop *loop, rondo_future *future, void **ret_value)
     return rondo_loop_run_until_complete(loop, future, ret_value);
 }
 
+int net_outcome(rondo_future *future)
+{
+    ck_assert(rondo_future_done(future));
+    int rc = rondo_future_result(future, NULL);
+    rondo_future_unref(future);
+    return rc;
+}
+
+void net_refused(rondo_future *future, int code)
+{
+    ck_assert_ptr_null(future);
+    ck_assert_msg(rondo_last_error() == code, "%s instead of %s: %s", rondo_err_name(rondo_last_error()),
+                  rondo_err_name(code), rondo_last_error_message());
+}
+
+void net_in_a_task(rondo_loop *loop, rondo_coroutine *body, void *context)
+{
+    int rc = net_finish(loop, rondo_create_task(loop, body, context), NULL);
+    ck_assert_msg(rc >= 0, "%s", rondo_last_error_message());
+}
+
+int net_expect_received(rondo_future *future, const char *text)
+{
+    rondo_received *received = NULL;
+    int rc = rondo_await_received(future, &received);
+    if (rc < 0)
+        return rc;
+    ck_assert_uint_eq(received->length, strlen(text));
+    ck_assert_int_eq(memcmp(received->data, text, strlen(text)), 0);
+    rondo_received_free(received);
+    return 0;
+}
+
 /* --- the protocol --------------------------------------------------------------------------- */
 
 static net_conn *conn_of(rondo_protocol *protocol)

@@ -300,6 +300,13 @@ bool peer_is_nonblocking(rondo_socket sock)
     return (flags & O_NONBLOCK) != 0;
 }
 
+void peer_set_blocking(rondo_socket sock, bool blocks)
+{
+    int flags = fcntl(sock, F_GETFL);
+    must(flags >= 0);
+    must(fcntl(sock, F_SETFL, blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK) == 0);
+}
+
 bool peer_has_ipv6(void)
 {
     struct sockaddr_storage address;

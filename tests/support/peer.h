@@ -71,6 +71,7 @@ int peer_family(rondo_socket sock);
 int peer_option(rondo_socket sock, int level, int option);
 int peer_port(rondo_socket sock);
 bool peer_is_nonblocking(rondo_socket sock);
+void peer_set_blocking(rondo_socket sock, bool blocks);
 /* Whether IPv6 can be used on the loopback. */
 bool peer_has_ipv6(void);
 /* Fill the queue of @listener so that further connects hang; the sockets go to @ret_sockets. */
@@ -105,6 +106,18 @@ bool net_turn(rondo_loop *loop, unsigned attempt);
 
 /* The outcome of @future, which is consumed. The loop is run until it is done. */
 int net_finish(rondo_loop *loop, rondo_future *future, void **ret_value);
+
+/* The outcome of @future, which is done, and is consumed. */
+int net_outcome(rondo_future *future);
+
+/* @future is none: the call has failed with @code. */
+void net_refused(rondo_future *future, int code);
+
+/* Run @body in a task to its end; it must succeed. */
+void net_in_a_task(rondo_loop *loop, rondo_coroutine *body, void *context);
+
+/* Inside a coroutine: @future, which is consumed, brings a rondo_received with @text, or the error that is returned. */
+int net_expect_received(rondo_future *future, const char *text);
 
 /* --- a protocol that counts (netloop.c) ----------------------------------------------------- */
 

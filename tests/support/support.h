@@ -47,6 +47,9 @@ rondo_loop *support_loop(void);
 /* The same from @options; a backend of AUTO becomes the current one, no allocator the counted one. */
 rondo_loop *support_loop_with(const rondo_loop_options *options);
 
+/* One that is extended: with it a proactor, too, watches descriptors and has datagrams. */
+rondo_loop *support_extended_loop(void);
+
 /* Close and free @loop; both must succeed. */
 void support_loop_end(rondo_loop *loop);
 
