@@ -118,15 +118,14 @@ static void uring_wake(struct rondo_driver *driver)
 }
 
 /* A send that goes out with the pass's system call is cheaper, until the copy that queueing it takes
- * costs more than a system call of its own. */
+ * costs more than a system call of its own. What was lent in pieces goes out in one piece. */
 static ptrdiff_t uring_try_send(struct rondo_driver *driver, rondo_socket sock, const rondo_bytes *pieces,
                                 size_t count)
 {
-    (void) driver;
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += pieces[i].length;
-    if (total < SEND_AT_ONCE)
+    if (total < SEND_AT_ONCE || rondo_core_lends(driver->core, pieces->data))
         return RONDO_EAGAIN;
     /* Pieces have the shape of iovecs. The socket may be a blocking one. */
     struct msghdr message = { .msg_iov = (struct iovec *) (uintptr_t) pieces,

@@ -15,7 +15,8 @@
  * does not. When several receives in a row have brought more than half a buffer, the kernel is only asked when there
  * is something (a poll), and the receive is made by a system call when the node runs. What the repeating receive had
  * taken before goes first, as it does with a pause: the poll is armed when its last completion has run. One call takes
- * several chunks, which are delivered one after the other: fewer and larger receives are what makes bulk cheap.
+ * several chunks, which are delivered one after the other: fewer and larger receives are what makes bulk cheap. So are
+ * fewer and larger sends: what is written of the chunks meanwhile leaves behind the last one (core->lent).
  *
  * Invariants: nodes are as many as completions fit in the queue; when they run out, the rest waits
  * there for the next pass. An op is not touched after its last completion, and a node is free before
@@ -99,9 +100,16 @@ void rondo_uring_deliver(struct rondo_op *op, const void *data, ptrdiff_t length
 static void deliver_chunks(struct rondo_uring *uring, struct rondo_op *op, const unsigned char *data,
                            size_t length)
 {
+    struct rondo_core *core = uring->driver.core;
     size_t chunk = uring->buffers.chunk_size;
+    bool are_several = length > chunk;
+    core->lent = are_several ? data : NULL;
+    core->lent_end = data + length;
     for (size_t at = 0; at < length && op->state == RONDO_OP_ACTIVE; at += chunk)
         rondo_uring_deliver(op, data + at, (ptrdiff_t) (length - at < chunk ? length - at : chunk));
+    core->lent = NULL;
+    if (are_several && core->lent_over)
+        core->lent_over(core);
 }
 
 /* Receive into the scratch buffer: the ring had none, or the stream is in bulk. */

@@ -33,7 +33,17 @@ struct rondo_core {
     /* Whether the next pass, were it to begin now, would find nothing to run but what the driver has, and the wait of this pass found
      * the node alone; NULL: no. Asked in a node's run. */
     bool (*is_idle)(struct rondo_core *core);
+    /* Bytes that a driver is delivering piece by piece, and which stay in place until it says lent_over: what is written of them in
+     * between may go out together then. NULL: there are none. */
+    const unsigned char *lent, *lent_end;
+    void (*lent_over)(struct rondo_core *core); /* set by whoever writes some of them; else NULL */
 };
+
+static inline bool rondo_core_lends(const struct rondo_core *core, const void *data)
+{
+    const unsigned char *bytes = data;
+    return core->lent && bytes >= core->lent && bytes < core->lent_end;
+}
 
 static inline void rondo_ready_list_init(struct rondo_ready_list *list)
 {

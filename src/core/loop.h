@@ -82,7 +82,8 @@ struct rondo_loop {
     void *task_factory_user;
     uint32_t gather_stamp;
     struct rondo_chunk_pool chunks;
-    struct rondo_output *outputs; /* a pool of them */
+    struct rondo_output *outputs;      /* a pool of them */
+    struct rondo_output *lent_outputs; /* those that name bytes which a driver lends */
 
     /* --- seldom */
     atomic_bool interrupted; /* the user wants the program to end; set with a wake from a signal handler */

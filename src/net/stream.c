@@ -44,6 +44,7 @@ static void end_sending(struct rondo_stream *stream, int error)
 void rondo_stream_close(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
+    rondo_stream_send_lent(stream);
     if (transport->is_closing)
         return;
     begin_closing(stream);
@@ -64,6 +65,7 @@ void rondo_stream_fail(struct rondo_stream *stream, int error)
 
 void rondo_stream_abort(rondo_transport *transport, int error)
 {
+    rondo_stream_send_lent(rondo_stream_of(transport));
     rondo_stream_fail(rondo_stream_of(transport), error);
 }
 

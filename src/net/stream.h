@@ -18,14 +18,20 @@ struct rondo_stream {
     bool writes_plainly; /* nothing goes before a write, and it is welcome; kept by rondo_stream_settle */
 };
 
+#define RONDO_MOST_LENT 8
+
 /* What a stream has while there are bytes or a file to be sent, and no longer: it comes from a pool of the loop's and goes back. */
 struct rondo_output {
     struct rondo_op send;
     struct rondo_stream *stream;
     struct rondo_output *next_free; /* in the pool */
     struct rondo_chunks chunks;
-    struct rondo_sending *sending; /* the file that is sent behind the chunks; NULL for none */
-    bool is_dropped;               /* what is in there counts no more; the kernel may still read it */
+    struct rondo_sending *sending;  /* the file that is sent behind the chunks; NULL for none */
+    struct rondo_output *next_lent; /* in the loop's list, while there are such pieces */
+    rondo_bytes lent
+        [RONDO_MOST_LENT]; /* what was written of bytes that the driver lends, and nothing is queued before it */
+    unsigned lent_count;
+    bool is_dropped; /* what is in there counts no more; the kernel may still read it */
 };
 
 static inline struct rondo_stream *rondo_stream_of(rondo_transport *transport)
@@ -77,6 +83,8 @@ int rondo_stream_push(struct rondo_stream *stream, const rondo_bytes *pieces, si
 int rondo_stream_lock(struct rondo_stream *stream, struct rondo_sending *sending);
 void rondo_stream_unlock(struct rondo_stream *stream);
 size_t rondo_stream_buffer_size(const rondo_transport *transport);
+/* Send, or keep a copy of, what names bytes that the driver lends: before anything that goes behind it. */
+void rondo_stream_send_lent(struct rondo_stream *stream);
 /* Drop what is buffered, now or when the kernel has given it back. */
 void rondo_stream_drop_output(struct rondo_stream *stream);
 

@@ -5,9 +5,13 @@
  * bytes are copied into chunks and one send at a time takes them, as many as one system call can; behind the last
  * one come the end of the sending half (write_eof) or connection_lost (close). Failures: an error of a send ends the
  * stream with it; no memory for what a send has left over does too, as bytes cannot be lost in the middle.
+ * What is written of bytes that the driver lends in several pieces is named, not copied, and sent when it lends them no longer,
+ * or before anything else that has to go behind it. Nobody can tell, but for an error that shows a moment later.
  * Invariants: one send in flight at most; the chunks it names stay in place until it is back, also when their content
  * counts no more. */
 #include "stream.h"
+
+#include <string.h>
 
 #define WARN_FROM 5
 
@@ -68,8 +72,93 @@ static void consume(struct rondo_stream *stream, size_t length)
         give_output(stream);
 }
 
+static void submit(struct rondo_stream *stream);
+
+/* --- what the driver lends -------------------------------------------------------------------------------- */
+
+static bool is_lent(const struct rondo_core *core, const rondo_bytes *pieces, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!rondo_core_lends(core, pieces[i].data))
+            return false;
+    return true;
+}
+
+static void send_all_lent(struct rondo_core *core)
+{
+    const rondo_loop *loop = rondo_loop_of(core);
+    while (loop->lent_outputs)
+        rondo_stream_send_lent(loop->lent_outputs->stream);
+}
+
+/* Whether the pieces need no copy now: they stay where they are until send_all_lent. */
+static bool collect(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
+{
+    rondo_loop *loop = stream->base.loop;
+    struct rondo_output *output = stream->out;
+    if (output->chunks.size || output->sending || rondo_op_is_active(&output->send) ||
+        stream->base.type->is_pipe || output->lent_count + count > RONDO_MOST_LENT ||
+        !is_lent(&loop->core, pieces, count))
+        return false;
+    if (!output->lent_count) {
+        output->next_lent = loop->lent_outputs;
+        loop->lent_outputs = output;
+        loop->core.lent_over = send_all_lent;
+    }
+    memcpy(output->lent + output->lent_count, pieces, count * sizeof *pieces);
+    output->lent_count += (unsigned) count;
+    return true;
+}
+
+static unsigned forget_lent(struct rondo_output *output)
+{
+    struct rondo_output **place = &output->stream->base.loop->lent_outputs;
+    unsigned count = output->lent_count;
+    output->lent_count = 0;
+    while (count && *place != output)
+        place = &(*place)->next_lent;
+    if (count)
+        *place = output->next_lent;
+    return count;
+}
+
+/* Now, although it is lent. */
+static ptrdiff_t try_lent(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
+{
+    struct rondo_core *core = &stream->base.loop->core;
+    const unsigned char *lent = core->lent;
+    core->lent = NULL;
+    ptrdiff_t n = core->driver->ops->try_send(core->driver, stream->base.sock, pieces, count);
+    core->lent = lent;
+    return n;
+}
+
+void rondo_stream_send_lent(struct rondo_stream *stream)
+{
+    rondo_loop *loop = stream->base.loop;
+    struct rondo_output *output = stream->out;
+    unsigned count = output ? forget_lent(output) : 0;
+    if (!count)
+        return;
+    ptrdiff_t n = try_lent(stream, output->lent, count);
+    if (n < 0 && n != RONDO_EAGAIN) {
+        rondo_stream_fail(stream, (int) n);
+    } else if (rondo_chunks_append(&output->chunks, &loop->chunks, &loop->allocator, output->lent, count,
+                                   n > 0 ? (size_t) n : 0) < 0) {
+        rondo_stream_fail(stream, RONDO_ENOMEM); /* bytes cannot be lost in the middle */
+    } else if (output->chunks.size) {
+        submit(stream);
+        rondo_transport_maybe_pause(&stream->base);
+    } else {
+        consume(stream, 0);
+    }
+}
+
+/* --- files ------------------------------------------------------------------------------------------------ */
+
 int rondo_stream_lock(struct rondo_stream *stream, struct rondo_sending *sending)
 {
+    rondo_stream_send_lent(stream);
     struct rondo_output *output = stream->out ? stream->out : take_output(stream);
     if (!output)
         return rondo_fail(RONDO_ENOMEM, NULL);
@@ -94,6 +183,7 @@ void rondo_stream_drop_output(struct rondo_stream *stream)
     struct rondo_driver *driver = stream->base.loop->core.driver;
     if (!stream->out)
         return;
+    forget_lent(stream->out);
     if (rondo_op_is_active(&stream->out->send)) {
         stream->out->is_dropped = true;
         driver->ops->cancel(driver, &stream->out->send);
@@ -172,7 +262,8 @@ static int ignore_write(struct rondo_stream *stream)
 static ptrdiff_t send_now(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
 {
     struct rondo_driver *driver = stream->base.loop->core.driver;
-    if (stream->out && (stream->out->chunks.size || rondo_op_is_active(&stream->out->send)))
+    const struct rondo_output *output = stream->out;
+    if (output && (output->chunks.size || output->lent_count || rondo_op_is_active(&output->send)))
         return 0;
     ptrdiff_t n =
         stream->base.type->is_pipe
@@ -200,6 +291,12 @@ static int queue_rest(struct rondo_stream *stream, const rondo_bytes *pieces, si
     struct rondo_output *output = stream->out ? stream->out : take_output(stream);
     if (!output)
         return queue_failed(stream, sent);
+    if (!sent && collect(stream, pieces, count))
+        return 0;
+    if (output->lent_count) {
+        rondo_stream_send_lent(stream); /* may end it */
+        return stream->base.end == RONDO_TRANSPORT_OPEN ? queue_rest(stream, pieces, count, sent) : 0;
+    }
     if (rondo_chunks_append(&output->chunks, &loop->chunks, &loop->allocator, pieces, count, sent) < 0) {
         consume(stream, 0);
         return queue_failed(stream, sent);
@@ -279,6 +376,7 @@ int rondo_stream_write_eof(rondo_transport *transport)
         return 0;
     if (is_locked(stream))
         return rondo_fail(RONDO_EBUSY, "unable to end writing; sendfile is in progress");
+    rondo_stream_send_lent(stream);
     transport->has_eof = true;
     rondo_stream_settle(stream);
     if (!stream->out)
