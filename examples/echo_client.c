@@ -291,8 +291,8 @@ int main(int count, char **arguments)
     int option;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         if (option == 'b' && rondo_backend_from_name(optarg, &backend) < 0) {
-            fprintf(stderr, "echo_client: there is no backend called '%s'\n", optarg);
-            return 1;
+            fprintf(stderr, "echo_client: there is no backend called '%s'\n%s", optarg, usage);
+            return 2;
         }
         if (option == 'h')
             settings.host = optarg;

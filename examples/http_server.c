@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A server of static files: HTTP/1.1, GET and HEAD, kept-alive and pipelined.
  *
- * http_server --root public --host 127.0.0.1 --port 8080 --backend io_uring
+ * http_server --root public --host 127.0.0.1 --port 8080 --backend io_uring --idle 60
  *
  * The messages are taken apart by http_parser (Debian: libhttp-parser-dev). A request is answered before the next one is
  * looked at: a small file leaves together with its header, a large one by rondo_sendfile, which keeps it out of the program's
- * memory. What a client has sent ahead waits meanwhile, and a client that does not read its answers is not read from.
+ * memory. What a client has sent ahead waits meanwhile, and a client that does not read its answers is not read from. A client
+ * from which no whole request comes, or who takes nothing, for --idle seconds (0: for ever) is let go.
  *
  * Nothing outside the root is served: a path is walked folder by folder from there, through no "..", and no symbolic link. */
 #define _POSIX_C_SOURCE 200809L
@@ -24,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "http_files.h"
+
 enum {
     MAX_URL = 4096,
     MAX_HEADERS = 32768,
@@ -36,6 +39,7 @@ struct site {
     const char *root_name;
     const char *host;
     int port;
+    rondo_ns idle;
     time_t now; /* of `date` */
     char date[64];
 };
@@ -45,15 +49,22 @@ struct client {
     struct site *site;
     rondo_transport *transport; /* NULL once it is lost */
     http_parser parser;
+    rondo_handle idle;     /* when it is let go */
     rondo_future *sending; /* a file is on its way */
     int file;              /* that file, or -1 */
     int64_t promised;      /* bytes, in its header */
     int64_t sent;
+    int64_t taken;    /* what it had taken when it was waited for */
     bool is_stalled;  /* it does not read its answers */
     bool has_ended;   /* it sends no more requests than those it has sent */
     bool has_message; /* the parser has seen the end of a request */
     bool keeps_alive;
-    int error; /* the status to answer with, whatever the request says; 0: none */
+    int error;             /* the status to answer with, whatever the request says; 0: none */
+    unsigned hosts;        /* Host fields: there has to be one (RFC 9112, 3.2) */
+    bool expects_continue; /* it waits for our word before it sends the body (RFC 9110, 10.1.1) */
+    bool is_in_value;
+    char field[16]; /* the beginning of the name of the header field that goes on */
+    size_t field_length;
     size_t url_length;
     size_t header_bytes;
     size_t body_bytes;
@@ -72,7 +83,9 @@ static struct client *client_of(rondo_protocol *protocol)
 static int on_message_begin(http_parser *parser)
 {
     struct client *client = parser->data;
-    client->url_length = client->header_bytes = client->body_bytes = 0;
+    client->url_length = client->header_bytes = client->body_bytes = client->field_length = 0;
+    client->hosts = 0;
+    client->expects_continue = client->is_in_value = false;
     client->error = 0;
     return 0;
 }
@@ -89,14 +102,49 @@ static int on_url(http_parser *parser, const char *at, size_t length)
     return 0;
 }
 
-static int on_header(http_parser *parser, const char *at, size_t length)
+static int count_header(struct client *client, size_t length)
 {
-    (void) at;
-    struct client *client = parser->data;
     client->header_bytes += length;
     if (client->header_bytes > MAX_HEADERS)
         client->error = 431;
     return client->error != 0;
+}
+
+/* A name may come in several pieces. */
+static int on_field(http_parser *parser, const char *at, size_t length)
+{
+    struct client *client = parser->data;
+    if (client->is_in_value)
+        client->field_length = 0;
+    client->is_in_value = false;
+    for (size_t i = 0; i < length; i++, client->field_length++)
+        if (client->field_length < sizeof client->field)
+            client->field[client->field_length] = at[i];
+    return count_header(client, length);
+}
+
+static bool is_field(const struct client *client, const char *name)
+{
+    size_t length = strlen(name);
+    return client->field_length == length && strncasecmp(client->field, name, length) == 0;
+}
+
+static int on_value(http_parser *parser, const char *at, size_t length)
+{
+    (void) at;
+    struct client *client = parser->data;
+    if (!client->is_in_value && is_field(client, "Host"))
+        client->hosts++;
+    if (!client->is_in_value && is_field(client, "Expect"))
+        client->expects_continue = true; /* nothing else can be expected */
+    client->is_in_value = true;
+    return count_header(client, length);
+}
+
+static void write_or_abort(struct client *client, const rondo_bytes *pieces, size_t count)
+{
+    if (rondo_transport_writelines(client->transport, pieces, count) < 0)
+        rondo_transport_abort(client->transport);
 }
 
 /* A body that is announced too long is not waited for. */
@@ -104,9 +152,16 @@ static int on_headers_complete(http_parser *parser)
 {
     struct client *client = parser->data;
     bool has_length = parser->flags & F_CONTENTLENGTH;
-    if (has_length && parser->content_length > MAX_BODY)
+    bool is_new = parser->http_major > 1 || parser->http_minor > 0;
+    if (client->hosts > 1 || (is_new && client->hosts == 0))
+        client->error = 400;
+    else if (has_length && parser->content_length > MAX_BODY)
         client->error = 413;
-    return client->error ? -1 : 0;
+    if (client->error)
+        return -1;
+    if (client->expects_continue && is_new)
+        write_or_abort(client, &(rondo_bytes){ "HTTP/1.1 100 Continue\r\n\r\n", 25 }, 1);
+    return 0;
 }
 
 static int on_body(http_parser *parser, const char *at, size_t length)
@@ -132,105 +187,12 @@ static int on_message_complete(http_parser *parser)
 static const http_parser_settings parsing = {
     .on_message_begin = on_message_begin,
     .on_url = on_url,
-    .on_header_field = on_header,
-    .on_header_value = on_header,
+    .on_header_field = on_field,
+    .on_header_value = on_value,
     .on_headers_complete = on_headers_complete,
     .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
-
-/* --- files -------------------------------------------------------------------------------------------------- */
-
-static int hex(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    digit = (char) (digit | 0x20);
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-/* The path of @url with its escapes undone into @path, which has room for it. False: it is none. */
-static bool decode_path(const char *url, size_t length, char *path)
-{
-    struct http_parser_url parts;
-    http_parser_url_init(&parts);
-    if (http_parser_parse_url(url, length, 0, &parts) != 0 || !(parts.field_set & 1 << UF_PATH))
-        return false;
-    const char *from = url + parts.field_data[UF_PATH].off;
-    const char *end = from + parts.field_data[UF_PATH].len;
-    while (from < end) {
-        if (*from != '%') {
-            *path++ = *from++;
-            continue;
-        }
-        int high = end - from > 2 ? hex(from[1]) : -1;
-        int low = high >= 0 ? hex(from[2]) : -1;
-        if (low < 0 || high + low == 0)
-            return false;
-        *path++ = (char) (high << 4 | low);
-        from += 3;
-    }
-    *path = '\0';
-    return true;
-}
-
-/* Open @path below @root. A folder stands for its index.html; without the slash at the end it is a folder, for whoever asks. -1
- * with errno: there is no such file, or it cannot be opened now. */
-static int open_below(int root, char *path)
-{
-    int folder = root;
-    char *rest = path;
-    for (;;) {
-        char *name = rest + strspn(rest, "/");
-        size_t length = strcspn(name, "/");
-        bool is_last = name[length] == '\0';
-        if (length == 0)
-            name = "index.html";
-        else if (!is_last)
-            name[length] = '\0';
-        int flags = is_last ? O_NONBLOCK : O_DIRECTORY;
-        bool is_up = strcmp(name, "..") == 0;
-        int next = is_up ? -1 : openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | flags);
-        int error = is_up ? ENOENT : errno;
-        if (folder != root)
-            close(folder);
-        errno = error;
-        if (next < 0 || is_last)
-            return next;
-        folder = next;
-        rest = name + length + 1;
-    }
-}
-
-static const char *type_of(const char *path)
-{
-    static const char *const types[][2] = {
-        { ".html", "text/html; charset=utf-8" },
-        { ".htm", "text/html; charset=utf-8" },
-        { ".css", "text/css; charset=utf-8" },
-        { ".js", "text/javascript; charset=utf-8" },
-        { ".json", "application/json" },
-        { ".txt", "text/plain; charset=utf-8" },
-        { ".md", "text/plain; charset=utf-8" },
-        { ".xml", "application/xml" },
-        { ".svg", "image/svg+xml" },
-        { ".png", "image/png" },
-        { ".jpg", "image/jpeg" },
-        { ".jpeg", "image/jpeg" },
-        { ".gif", "image/gif" },
-        { ".webp", "image/webp" },
-        { ".ico", "image/x-icon" },
-        { ".pdf", "application/pdf" },
-        { ".wasm", "application/wasm" },
-        { ".woff2", "font/woff2" },
-    };
-    const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot && i < sizeof types / sizeof *types; i++)
-        if (strcasecmp(dot, types[i][0]) == 0)
-            return types[i][1];
-    size_t length = strlen(path);
-    return length == 0 || path[length - 1] == '/' ? types[0][1] : "application/octet-stream";
-}
 
 /* --- answers ------------------------------------------------------------------------------------------------- */
 
@@ -282,12 +244,6 @@ static size_t make_header(struct client *client, char *header, size_t room, int 
                              more);
 }
 
-static void write_or_abort(struct client *client, const rondo_bytes *pieces, size_t count)
-{
-    if (rondo_transport_writelines(client->transport, pieces, count) < 0)
-        rondo_transport_abort(client->transport);
-}
-
 static void answer_status(struct client *client, int status, const char *more)
 {
     char header[MAX_URL * 3 + 512], body[64];
@@ -297,6 +253,35 @@ static void answer_status(struct client *client, int status, const char *more)
     bool is_head = client->parser.method == HTTP_HEAD && status != 400;
     rondo_bytes pieces[2] = { { header, header_length }, { body, (size_t) length } };
     write_or_abort(client, pieces, is_head ? 1 : 2);
+}
+
+/* --- patience ------------------------------------------------------------------------------------------------ */
+
+/* How many bytes it has been given, if only they grow while it waits. */
+static int64_t taken(const struct client *client)
+{
+    return client->sent - (int64_t) rondo_transport_get_write_buffer_size(client->transport);
+}
+
+static void wait_for_client(struct client *client);
+
+static void lose_patience(void *context)
+{
+    struct client *client = context;
+    if (taken(client) > client->taken)
+        wait_for_client(client);
+    else
+        rondo_transport_abort(client->transport);
+}
+
+/* From now on it is the client's turn: to send a whole request, or to take what it has asked for. */
+static void wait_for_client(struct client *client)
+{
+    rondo_handle_cancel(&client->idle);
+    client->taken = taken(client);
+    if (client->site->idle)
+        rondo_loop_call_later(rondo_transport_loop(client->transport), client->site->idle, &client->idle,
+                              lose_patience, client);
 }
 
 static void go_on(struct client *client);
@@ -371,12 +356,12 @@ static void answer(struct client *client)
         answer_status(client, 405, "Allow: GET, HEAD\r\n");
         return;
     }
-    if (!decode_path(client->url, client->url_length, path)) {
+    if (!http_decode_path(client->url, client->url_length, path)) {
         answer_status(client, 400, "");
         return;
     }
-    const char *type = type_of(path);
-    int file = open_below(client->site->root, path);
+    const char *type = http_type_of(path);
+    int file = http_open_below(client->site->root, path);
     if (file < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
         answer_status(client, 503, "");
         return;
@@ -403,6 +388,7 @@ static size_t take_request(struct client *client, const unsigned char *data, siz
         client->has_message = false;
         http_parser_pause(&client->parser, 0);
         answer(client);
+        wait_for_client(client);
         if (!client->keeps_alive && !client->sending)
             rondo_transport_close(client->transport);
         return used;
@@ -468,6 +454,7 @@ static void connection_made(rondo_protocol *protocol, rondo_transport *transport
     client->file = -1;
     http_parser_init(&client->parser, HTTP_REQUEST);
     client->parser.data = client;
+    wait_for_client(client);
 }
 
 static void data_received(rondo_protocol *protocol, const void *data, size_t length)
@@ -497,6 +484,7 @@ static void resume_writing(rondo_protocol *protocol)
 {
     struct client *client = client_of(protocol);
     client->is_stalled = false;
+    wait_for_client(client);
     if (!client->sending)
         go_on(client);
 }
@@ -504,6 +492,7 @@ static void resume_writing(rondo_protocol *protocol)
 static void connection_lost(rondo_protocol *protocol, int error)
 {
     (void) error;
+    rondo_handle_cancel(&client_of(protocol)->idle);
     client_of(protocol)->transport = NULL;
 }
 
@@ -559,45 +548,46 @@ static int serve(void *context)
 }
 
 static const char *const usage =
-    "usage: http_server --root FOLDER [--backend NAME] [--host HOST] [--port PORT]\n";
+    "usage: http_server --root FOLDER [--backend NAME] [--host HOST] [--port PORT] [--idle SECONDS]\n";
 
-static bool read_port(const char *text, int *ret_port)
+static bool read_number(const char *text, int most, int *ret_number)
 {
     char *end;
-    long port = strtol(text, &end, 10);
-    *ret_port = (int) port;
-    return end != text && !*end && port >= 0 && port <= 65535;
+    long number = strtol(text, &end, 10);
+    *ret_number = (int) number;
+    return end != text && !*end && number >= 0 && number <= most;
 }
 
 int main(int count, char **arguments)
 {
     static const struct option options[] = {
-        { "root", required_argument, NULL, 'r' },
-        { "backend", required_argument, NULL, 'b' },
-        { "host", required_argument, NULL, 'h' },
-        { "port", required_argument, NULL, 'p' },
-        { NULL, 0, NULL, 0 },
+        { "root", required_argument, NULL, 'r' }, { "backend", required_argument, NULL, 'b' },
+        { "host", required_argument, NULL, 'h' }, { "port", required_argument, NULL, 'p' },
+        { "idle", required_argument, NULL, 'i' }, { NULL, 0, NULL, 0 },
     };
     rondo_loop_options loop_options = RONDO_LOOP_OPTIONS;
     loop_options.receive_buffer_size = 8192; /* requests are small, and those that wait take memory */
     struct site site = { .host = "127.0.0.1", .port = 8080 };
+    int idle = 60;
     bool is_wrong = false;
     int option;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         if (option == 'b' && rondo_backend_from_name(optarg, &loop_options.backend) < 0) {
-            fprintf(stderr, "http_server: there is no backend called '%s'\n", optarg);
-            return 1;
+            fprintf(stderr, "http_server: there is no backend called '%s'\n%s", optarg, usage);
+            return 2;
         }
         if (option == 'r')
             site.root_name = optarg;
         if (option == 'h')
             site.host = optarg;
-        is_wrong |= option == '?' || (option == 'p' && !read_port(optarg, &site.port));
+        is_wrong |= option == '?' || (option == 'p' && !read_number(optarg, 65535, &site.port)) ||
+                    (option == 'i' && !read_number(optarg, 86400, &idle));
     }
     if (is_wrong || optind < count || !site.root_name) {
         fputs(usage, stderr);
         return 2;
     }
+    site.idle = RONDO_S(idle);
     site.root = open(site.root_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (site.root < 0) {
         perror(site.root_name);

@@ -5,7 +5,8 @@
  *
  * Each connection is a pair of transports, and the whole of it is in the protocol below: data goes across; an end of
  * stream goes across, and the other direction goes on; a full send buffer stops the reading on the other side, so that a slow
- * reader slows its sender down and nothing is collected here; a loss ends both. */
+ * reader slows its sender down and nothing is collected here; a loss ends both. The target has ten seconds to take a connection:
+ * meanwhile the first bytes of the client wait here, and the others with it. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <getopt.h>
@@ -16,6 +17,8 @@
 #include <sys/resource.h>
 
 enum { CLIENT, TARGET };
+
+#define PATIENCE RONDO_S(10)
 
 struct place {
     char host[256];
@@ -33,6 +36,9 @@ struct pair {
     rondo_transport *ends[2]; /* borrowed; NULL before connection_made and after connection_lost */
     bool has_ended[2];        /* that end has finished sending */
     rondo_future *connecting;
+    rondo_handle patience; /* when that is given up */
+    unsigned char *early;  /* what the client sent meanwhile */
+    size_t early_length;
     unsigned references;
 };
 
@@ -54,31 +60,62 @@ static rondo_transport *other_of(const struct end *end)
 
 static void let_go(struct pair *pair)
 {
-    if (--pair->references == 0)
+    if (--pair->references == 0) {
+        free(pair->early);
         free(pair);
+    }
 }
 
 /* --- the protocol -------------------------------------------------------------------------------------- */
 
 static void connect_target(struct pair *pair, rondo_loop *loop);
 
+/* The target is there: it gets what came before. */
+static void send_early(struct pair *pair)
+{
+    rondo_transport_resume_reading(pair->ends[CLIENT]); /* first: the write may stop it again */
+    if (pair->early_length && rondo_transport_write(pair->ends[TARGET], pair->early, pair->early_length) < 0)
+        rondo_transport_abort(pair->ends[TARGET]); /* out of memory */
+    free(pair->early);
+    pair->early = NULL;
+    if (pair->has_ended[CLIENT])
+        rondo_transport_write_eof(pair->ends[TARGET]);
+}
+
+/* The first bytes of the client; there is no more before there is somewhere to write to. */
+static void keep_early(struct pair *pair, const void *data, size_t length)
+{
+    rondo_transport_pause_reading(pair->ends[CLIENT]);
+    unsigned char *early = realloc(pair->early, pair->early_length + length);
+    if (!early) {
+        rondo_transport_abort(pair->ends[CLIENT]);
+        return;
+    }
+    memcpy(early + pair->early_length, data, length);
+    pair->early = early;
+    pair->early_length += length;
+}
+
 static void connection_made(rondo_protocol *protocol, rondo_transport *transport)
 {
     struct end *end = end_of(protocol);
     end->pair->ends[end->which] = transport;
-    if (end->which == CLIENT) {
-        rondo_transport_pause_reading(transport); /* until there is somewhere to write to */
+    if (end->which == CLIENT)
         connect_target(end->pair, rondo_transport_loop(transport));
-    } else if (end->pair->ends[CLIENT]) {
-        rondo_transport_resume_reading(end->pair->ends[CLIENT]);
-    } else {
+    else if (end->pair->ends[CLIENT])
+        send_early(end->pair);
+    else
         rondo_transport_abort(transport); /* the client was faster */
-    }
 }
 
 static void data_received(rondo_protocol *protocol, const void *data, size_t length)
 {
+    struct pair *pair = end_of(protocol)->pair;
     rondo_transport *other = other_of(end_of(protocol));
+    if (!other && pair->connecting) {
+        keep_early(pair, data, length);
+        return;
+    }
     if (!other || rondo_transport_is_closing(other))
         return; /* it is gone, and this one ends with it */
     if (rondo_transport_write(other, data, length) < 0)
@@ -91,6 +128,8 @@ static bool eof_received(rondo_protocol *protocol)
     struct end *end = end_of(protocol);
     rondo_transport *other = other_of(end);
     end->pair->has_ended[end->which] = true;
+    if (!other && end->pair->connecting)
+        return true;
     if (other && !end->pair->has_ended[!end->which]) {
         rondo_transport_write_eof(other);
         return true;
@@ -174,12 +213,19 @@ static rondo_protocol *make_target(void *context)
 static void connected(rondo_future *future, void *context)
 {
     struct pair *pair = context;
+    rondo_handle_cancel(&pair->patience);
     pair->connecting = NULL;
     int error = rondo_future_error(future, NULL);
     rondo_future_unref(future);
     if (error)
         rondo_transport_abort(pair->ends[CLIENT]);
     let_go(pair);
+}
+
+static void lose_patience(void *context)
+{
+    struct pair *pair = context;
+    rondo_future_cancel(pair->connecting); /* connected() hears of it */
 }
 
 static void connect_target(struct pair *pair, rondo_loop *loop)
@@ -194,6 +240,7 @@ static void connect_target(struct pair *pair, rondo_loop *loop)
         rondo_transport_abort(pair->ends[CLIENT]);
         return;
     }
+    rondo_loop_call_later(loop, PATIENCE, &pair->patience, lose_patience, pair);
     pair->references++;
 }
 
@@ -272,8 +319,8 @@ int main(int count, char **arguments)
     int option;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         if (option == 'b' && rondo_backend_from_name(optarg, &loop_options.backend) < 0) {
-            fprintf(stderr, "tcp_proxy: there is no backend called '%s'\n", optarg);
-            return 1;
+            fprintf(stderr, "tcp_proxy: there is no backend called '%s'\n%s", optarg, usage);
+            return 2;
         }
         is_wrong |= option == '?' || (option == 'l' && !read_place(optarg, &proxy.listen)) ||
                     (option == 't' && !read_place(optarg, &proxy.to));

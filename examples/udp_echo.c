@@ -77,7 +77,7 @@ static int serve(void *context)
 /* --- the command line ------------------------------------------------------------------------------- */
 
 static const char *const usage =
-    "usage: udp_echo [--backend NAME] [--host HOST] [--port PORT] [--unix PATH]\n";
+    "usage: udp_echo [--backend NAME] [--host HOST] [--port PORT] [--unix PATH | --unix @NAME]\n";
 
 static void fail_usage(const char *problem, const char *word)
 {
@@ -115,9 +115,12 @@ int main(int count, char **arguments)
             host = optarg;
         else if (option == 'p')
             port = read_port(optarg);
-        else if (option == 'u')
+        else if (option == 'u') {
             settings.endpoint.local_path = optarg;
-        else if (option == '?')
+            settings.endpoint.local_path_length = strlen(optarg);
+            if (optarg[0] == '@') /* an abstract name begins with a NUL, which no command line can hold */
+                optarg[0] = '\0';
+        } else if (option == '?')
             fail_usage("cannot go on after", arguments[optind - 1]);
     }
     if (optind < count)

@@ -139,6 +139,19 @@ def udp_socat(programs, backend):
     return None
 
 
+def unix_abstract(programs, backend):
+    """@NAME is an abstract name, which is no file."""
+    name = f'rondo-test-{os.getpid()}'
+    with tempfile.TemporaryDirectory() as folder, unix_server(programs, backend, f'@{name}') as address:
+        check(address == f'@{name}', f'it listens on {address}')
+        check(not os.path.exists(f'@{name}'), 'there is a file')
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.bind(f'{folder}/client')
+            sock.settimeout(PATIENCE)
+            sock.sendto(b'hello', b'\0' + name.encode())
+            check(sock.recv(100) == b'hello', 'no echo')
+
+
 def unix_socat(programs, backend):
     tool = shutil.which('socat')
     if not tool:
@@ -150,4 +163,4 @@ def unix_socat(programs, backend):
 
 
 if __name__ == '__main__':
-    sys.exit(main((asyncio_udp, asyncio_unix, plain_udp, udp_ipv6, udp_port_in_use, udp_socat, unix_socat)))
+    sys.exit(main((asyncio_udp, asyncio_unix, plain_udp, udp_ipv6, udp_port_in_use, udp_socat, unix_abstract, unix_socat)))

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 CLIENTS = 1000
 PATIENCE = 60
@@ -509,8 +510,53 @@ def proxy_interrupted(programs, backend):
             accepted.close()
 
 
+def only_child():
+    return int(pathlib.Path(f'/proc/self/task/{threading.get_native_id()}/children').read_text())
+
+
+def wait_for_descriptors(pid, count):
+    deadline = time.monotonic() + PATIENCE
+    while (now := len(os.listdir(f'/proc/{pid}/fd'))) != count:
+        check(time.monotonic() < deadline, f'{now} descriptors, not {count}')
+        os.sched_yield()
+
+
+def proxy_impatient_client(programs, backend):
+    """A client that resets its connection while the target does not take one: the attempt ends with it."""
+    with socket.create_server(('127.0.0.1', 0), backlog=0) as listener, contextlib.ExitStack() as fillers:
+        for _ in range(4):  # more than its queue takes: who comes now waits
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        with proxy(programs, backend, listener.getsockname()[1]) as through:
+            pid = only_child()
+            before = len(os.listdir(f'/proc/{pid}/fd'))
+            with connect(through) as client:
+                client.sendall(b'early')
+                wait_for_descriptors(pid, before + 2)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            wait_for_descriptors(pid, before)
+
+
+def proxy_early_words(programs, backend):
+    """What a client sends, and that it ends, before the target has taken the connection."""
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        with proxy(programs, backend, listener.getsockname()[1]) as through, connect(through) as client:
+            sent = random.Random(8).randbytes(1 << 20)
+            sender = threading.Thread(target=lambda: (client.sendall(sent), client.shutdown(socket.SHUT_WR)))
+            sender.start()
+            target, _ = listener.accept()
+            target.settimeout(PATIENCE)
+            check(receive_all(target) == sent, 'not what was sent')
+            target.sendall(b'answer')
+            target.close()
+            client.settimeout(PATIENCE)
+            check(receive_all(client) == b'answer', 'no answer')
+            sender.join()
+
+
 @contextlib.contextmanager
-def site(programs, backend, end=signal.SIGTERM, ending=-signal.SIGTERM, **popen):
+def site(programs, backend, end=signal.SIGTERM, ending=-signal.SIGTERM, options=(), **popen):
     """A folder that is served: yields the port and the folder."""
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder, 'root')
@@ -524,7 +570,7 @@ def site(programs, backend, end=signal.SIGTERM, ending=-signal.SIGTERM, **popen)
         pathlib.Path(folder, 'secret').write_text('secret')
         (root / 'out').symlink_to('../secret')
         (root / 'away').symlink_to('..')
-        command = [f'{programs}/http_server', '--backend', backend, '--root', str(root), '--port', '0']
+        command = [f'{programs}/http_server', '--backend', backend, '--root', str(root), '--port', '0', *options]
         with running(backend, command, end, ending, **popen) as address:
             yield int(address.rsplit(':', 1)[1]), root
 
@@ -577,7 +623,11 @@ def http_refusals(programs, backend):
         check(ask(port, 'POST', '/', b'x' * 100)[0] == 405, 'POST')
         check(ask(port, 'GET', '/' + 'x' * 5000)[0] == 414, 'a long path')
         for request, status in ((b'nonsense\r\n\r\n', b'400'),
-                                (b'POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n', b'413'),
+                                (b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n', b'413'),
+                                (b'GET / HTTP/1.1\r\n\r\n', b'400'),
+                                (b'GET / HTTP/1.1\r\nhost: a\r\nHOST: b\r\n\r\n', b'400'),
+                                (b'GET / HTTP/1.1\r\nHosts: a\r\n\r\n', b'400'),
+                                (b'GET / HTTP/1.0\r\n\r\n', b'200'),
                                 (b'GET / HTTP/1.1\r\nX: ' + b'x' * 40000 + b'\r\n\r\n', b'431')):
             with connect(port) as sock:
                 sock.settimeout(PATIENCE)
@@ -587,6 +637,48 @@ def http_refusals(programs, backend):
                 except ConnectionResetError:  # it did not wait for all of it
                     continue
                 check(got[9:12] == status, f'{request[:20]} gets {got[:40]}')
+
+
+def http_expectations(programs, backend):
+    """A client that wants to hear something before it sends a body."""
+    if not os.path.exists(f'{programs}/http_server'):
+        return 'http_server is not built: libhttp-parser-dev'
+    with site(programs, backend) as (port, _), connect(port) as sock:
+        for _ in range(2):
+            sock.sendall(b'POST / HTTP/1.1\r\nHo')
+            sock.sendall(b'st: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n')
+            go_ahead = b'HTTP/1.1 100 Continue\r\n\r\n'
+            got = sock.recv(len(go_ahead), socket.MSG_WAITALL)
+            check(got == go_ahead, f'it says {got!r}')
+            sock.sendall(b'12345')
+            response = http.client.HTTPResponse(sock)
+            response.begin()
+            check(response.status == 405 and response.read().startswith(b'405'), f'{response.status}')
+
+
+def http_idle(programs, backend):
+    """--idle lets go of those that send no whole request and of those that take nothing, and of nobody else."""
+    if not os.path.exists(f'{programs}/http_server'):
+        return 'http_server is not built: libhttp-parser-dev'
+    with site(programs, backend, options=('--idle', '1')) as (port, root), contextlib.ExitStack() as clients:
+        greedy = clients.enter_context(connect(port))
+        greedy.sendall(b'GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n' * 8)
+        for words in b'', b'GET / HTTP/1.1\r\nHost: x\r\n', b'GET':  # one after the other: three seconds and more
+            impatient = clients.enter_context(connect(port))
+            impatient.sendall(words)
+            with contextlib.suppress(ConnectionResetError):
+                check(impatient.recv(1) == b'', 'an answer to nothing')
+        with contextlib.suppress(ConnectionResetError):
+            check(len(receive_all(greedy)) < 8 * (root / 'large.bin').stat().st_size, 'it waited for ever')
+        check(ask(port, 'GET', '/large.bin')[2] == (root / 'large.bin').read_bytes(), 'the others')
+
+
+def unknown_backend(programs, backend):
+    """A wrong command line is exit code 2, with the usage."""
+    for name in ('chat_server', 'echo_client', 'echo_server', 'http_server', 'tcp_proxy', 'udp_echo', 'watch_fd'):
+        if os.path.exists(f'{programs}/{name}'):
+            done = subprocess.run([f'{programs}/{name}', '--backend', f'{backend}s'], capture_output=True, text=True, timeout=PATIENCE)
+            check(done.returncode == 2 and f'{backend}s' in done.stderr, f'{name}: {done.returncode}, {done.stderr!r}')
 
 
 def http_pipelining(programs, backend):
@@ -675,8 +767,9 @@ def wrk_through_proxy(programs, backend):
 
 CASES = (plain_socket, late_reader, rude_clients, ends_with_clients, port_in_use, nc, socat, asyncio_streams,
          asyncio_streams_two_loops, client_of_asyncio, client_refused, unix_streams, unix_client, unix_abstract,
-         unix_socat, inherited, chat, proxy_streams, proxy_without_target, proxy_holds_back, proxy_left_alone,
-         proxy_interrupted, http_files, http_refusals, http_pipelining, http_interrupted, http_without_descriptors, wrk_through_proxy)
+         unix_socat, inherited, chat, proxy_streams, proxy_without_target, proxy_holds_back, proxy_left_alone, proxy_impatient_client,
+         proxy_early_words, proxy_interrupted, http_files, http_refusals, http_pipelining, http_expectations, http_idle,
+         http_interrupted, http_without_descriptors, wrk_through_proxy, unknown_backend)
 
 
 CASES += (watch_fd,)
