@@ -97,6 +97,7 @@ static int uring_wait(struct rondo_driver *driver, rondo_ns timeout, struct rond
     rondo_ready_list_init(&local);
     rondo_uring_prepare(uring, &local);
     bool has_more = !rondo_ready_list_is_empty(&local) || !rondo_ready_list_is_empty(&uring->pending);
+    /* What is still pending found no room: the kernel takes what is there, and the next wait goes on. */
     if (has_more || io_uring_cq_ready(&uring->ring) > 0)
         timeout = 0;
     int rc = rondo_uring_enter(uring, timeout);

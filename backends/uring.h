@@ -182,8 +182,8 @@ static inline struct rondo_uring_slot *rondo_uring_find(struct rondo_uring *urin
 int rondo_uring_open(const struct rondo_driver_config *config, struct rondo_core *core,
                      struct rondo_driver **ret_driver);
 void rondo_uring_close(struct rondo_driver *driver);
-/* Map the buffers, whose sizes and count are given, and lend all of them to the kernel as @group. Returns 0 or minus an errno. They go with
- * rondo_uring_close. */
+/* Map the buffers, whose sizes and count are given, and lend all of them to the kernel as @group. Returns 0 or minus an
+ * errno. They go with rondo_uring_close. */
 int rondo_uring_lend_buffers(struct rondo_uring *uring, struct rondo_uring_buffers *buffers, unsigned group);
 
 /* --- uring.c -------------------------------------------------------------------------------------- */
@@ -223,9 +223,10 @@ void rondo_uring_finish(struct rondo_uring *uring, struct rondo_op *op, ptrdiff_
 void rondo_uring_reap(struct rondo_uring *uring, struct rondo_ready_list *completed);
 /* Lend buffer @index to the kernel (again). */
 void rondo_uring_give_buffer(struct rondo_uring_buffers *buffers, unsigned index);
-/* The buffer that a completion with @flags came in; give it back, if there is one. */
+/* The buffer that a completion with @flags came in. */
 unsigned char *rondo_uring_lent_buffer(const struct rondo_uring *uring, uint32_t flags);
-void rondo_uring_give_back(struct rondo_uring *uring, uint32_t flags);
+/* Give it back, if there is one. */
+void rondo_uring_give_back(struct rondo_uring_buffers *buffers, uint32_t flags);
 /* Complete a receive that goes on. */
 void rondo_uring_deliver(struct rondo_op *op, const void *data, ptrdiff_t length);
 
@@ -253,7 +254,5 @@ void rondo_uring_queue_datagrams(struct rondo_uring *uring, struct rondo_op *op,
 /* Whether something has come and was not told. */
 bool rondo_uring_datagrams_are_held(const struct rondo_op *op);
 void rondo_uring_drop_datagrams(struct rondo_uring *uring, struct rondo_op *op);
-/* The buffer of a datagram whose op is no more, if there is one. */
-void rondo_uring_give_letter_back(struct rondo_uring *uring, uint32_t flags);
 
 #endif

@@ -49,10 +49,10 @@ void rondo_uring_give_buffer(struct rondo_uring_buffers *buffers, unsigned index
     io_uring_buf_ring_advance(buffers->ring, 1);
 }
 
-void rondo_uring_give_back(struct rondo_uring *uring, uint32_t flags)
+void rondo_uring_give_back(struct rondo_uring_buffers *buffers, uint32_t flags)
 {
     if (flags & IORING_CQE_F_BUFFER)
-        rondo_uring_give_buffer(&uring->buffers, flags >> IORING_CQE_BUFFER_SHIFT);
+        rondo_uring_give_buffer(buffers, flags >> IORING_CQE_BUFFER_SHIFT);
 }
 
 unsigned char *rondo_uring_lent_buffer(const struct rondo_uring *uring, uint32_t flags)
@@ -172,10 +172,10 @@ static void run_receive(struct rondo_uring *uring, struct rondo_uring_slot *slot
         else if (op->paused)
             rondo_uring_want_cancel(uring, slot);
         rondo_uring_deliver(op, rondo_uring_lent_buffer(uring, flags), result);
-        rondo_uring_give_back(uring, flags);
+        rondo_uring_give_back(&uring->buffers, flags);
         return;
     }
-    rondo_uring_give_back(uring, flags);
+    rondo_uring_give_back(&uring->buffers, flags);
     if (last)
         run_receive_end(uring, op, result);
 }
@@ -320,11 +320,11 @@ static void discard(struct rondo_uring *uring, const struct io_uring_cqe *entry)
 {
     if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_RECV ||
         rondo_uring_name_tag(entry->user_data) == RONDO_OP_READ)
-        rondo_uring_give_back(uring, entry->flags);
+        rondo_uring_give_back(&uring->buffers, entry->flags);
     else if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_ACCEPT && entry->res >= 0)
         close(entry->res);
     else if (rondo_uring_name_tag(entry->user_data) == RONDO_OP_RECV_DATAGRAMS)
-        rondo_uring_give_letter_back(uring, entry->flags);
+        rondo_uring_give_back(&uring->letters.buffers, entry->flags);
 }
 
 /* A cancel failed. Too late is all right. But a receive can be out of sight of a cancel for a moment. */

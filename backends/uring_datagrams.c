@@ -77,12 +77,6 @@ static void unlink_arrived(struct rondo_uring *uring, struct rondo_datagram_rece
     rondo_uring_give_buffer(&uring->letters.buffers, index);
 }
 
-void rondo_uring_give_letter_back(struct rondo_uring *uring, uint32_t flags)
-{
-    if (flags & IORING_CQE_F_BUFFER)
-        rondo_uring_give_buffer(&uring->letters.buffers, flags >> IORING_CQE_BUFFER_SHIFT);
-}
-
 void rondo_uring_init_datagrams(struct rondo_op *op)
 {
     struct rondo_datagram_receive *receive = receive_of(op);

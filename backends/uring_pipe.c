@@ -87,13 +87,13 @@ void rondo_uring_run_read(struct rondo_uring *uring, struct rondo_uring_slot *sl
     bool was_transfer = slot->by_worker;
     slot->by_worker = false;
     if (settle(uring, op, result)) {
-        rondo_uring_give_back(uring, flags);
+        rondo_uring_give_back(&uring->buffers, flags);
     } else if (was_transfer && result > 0) {
         rondo_uring_rearm(uring, op);
         rondo_uring_deliver(op, rondo_uring_lent_buffer(uring, flags), result);
-        rondo_uring_give_back(uring, flags);
+        rondo_uring_give_back(&uring->buffers, flags);
     } else if (was_transfer) {
-        rondo_uring_give_back(uring, flags);
+        rondo_uring_give_back(&uring->buffers, flags);
         rondo_uring_finish(uring, op, 0);
     } else if (op->paused) {
         rondo_uring_rearm(uring, op);

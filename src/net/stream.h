@@ -18,20 +18,15 @@ struct rondo_stream {
     bool writes_plainly; /* nothing goes before a write, and it is welcome; kept by rondo_stream_settle */
 };
 
-#define RONDO_MOST_LENT 8
-
 /* What a stream has while there are bytes or a file to be sent, and no longer: it comes from a pool of the loop's and goes back. */
 struct rondo_output {
     struct rondo_op send;
     struct rondo_stream *stream;
-    struct rondo_output *next_free; /* in the pool */
+    struct rondo_output *next; /* in the pool, or in the loop's list of those that name lent bytes */
     struct rondo_chunks chunks;
-    struct rondo_sending *sending;  /* the file that is sent behind the chunks; NULL for none */
-    struct rondo_output *next_lent; /* in the loop's list, while there are such pieces */
-    rondo_bytes lent
-        [RONDO_MOST_LENT]; /* what was written of bytes that the driver lends, and nothing is queued before it */
-    unsigned lent_count;
-    bool is_dropped; /* what is in there counts no more; the kernel may still read it */
+    struct rondo_sending *sending; /* the file that is sent behind the chunks; NULL for none */
+    rondo_bytes lent; /* what was written of bytes that the driver lends, nothing before it; no data: none */
+    bool is_dropped;  /* what is in there counts no more; the kernel may still read it */
 };
 
 static inline struct rondo_stream *rondo_stream_of(rondo_transport *transport)

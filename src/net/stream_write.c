@@ -11,8 +11,6 @@
  * counts no more. */
 #include "stream.h"
 
-#include <string.h>
-
 #define WARN_FROM 5
 
 static void on_send(struct rondo_op *op);
@@ -25,7 +23,7 @@ static struct rondo_output *take_output(struct rondo_stream *stream)
     rondo_loop *loop = stream->base.loop;
     struct rondo_output *output = loop->outputs;
     if (output)
-        loop->outputs = output->next_free;
+        loop->outputs = output->next;
     else if (!(output = rondo_allocate(&loop->allocator, sizeof(*output))))
         return NULL;
     *output = (struct rondo_output){ .stream = stream };
@@ -42,7 +40,7 @@ static struct rondo_output *take_output(struct rondo_stream *stream)
 static void give_output(struct rondo_stream *stream)
 {
     struct rondo_output *output = stream->out;
-    output->next_free = stream->base.loop->outputs;
+    output->next = stream->base.loop->outputs;
     stream->base.loop->outputs = output;
     stream->out = NULL;
     rondo_stream_settle(stream);
@@ -52,7 +50,7 @@ void rondo_outputs_free(rondo_loop *loop)
 {
     while (loop->outputs) {
         struct rondo_output *output = loop->outputs;
-        loop->outputs = output->next_free;
+        loop->outputs = output->next;
         rondo_release(&loop->allocator, output);
     }
 }
@@ -72,17 +70,9 @@ static void consume(struct rondo_stream *stream, size_t length)
         give_output(stream);
 }
 
-static void submit(struct rondo_stream *stream);
+static void send_queue(struct rondo_stream *stream);
 
 /* --- what the driver lends -------------------------------------------------------------------------------- */
-
-static bool is_lent(const struct rondo_core *core, const rondo_bytes *pieces, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!rondo_core_lends(core, pieces[i].data))
-            return false;
-    return true;
-}
 
 static void send_all_lent(struct rondo_core *core)
 {
@@ -91,44 +81,47 @@ static void send_all_lent(struct rondo_core *core)
         rondo_stream_send_lent(loop->lent_outputs->stream);
 }
 
-/* Whether the pieces need no copy now: they stay where they are until send_all_lent. */
-static bool collect(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
+/* Whether the piece needs no copy now: it goes on where the last one ended, and stays there until send_all_lent. */
+static bool collect(struct rondo_stream *stream, const rondo_bytes *piece)
 {
     rondo_loop *loop = stream->base.loop;
     struct rondo_output *output = stream->out;
-    if (output->chunks.size || output->sending || rondo_op_is_active(&output->send) ||
-        stream->base.type->is_pipe || output->lent_count + count > RONDO_MOST_LENT ||
-        !is_lent(&loop->core, pieces, count))
+    if (!rondo_core_lends(&loop->core, piece->data) || output->chunks.size || output->sending ||
+        rondo_op_is_active(&output->send) || stream->base.type->is_pipe)
         return false;
-    if (!output->lent_count) {
-        output->next_lent = loop->lent_outputs;
+    const unsigned char *lent = output->lent.data;
+    if (lent && lent + output->lent.length != piece->data)
+        return false;
+    if (!lent) {
+        output->next = loop->lent_outputs;
         loop->lent_outputs = output;
         loop->core.lent_over = send_all_lent;
+        output->lent.data = piece->data;
     }
-    memcpy(output->lent + output->lent_count, pieces, count * sizeof *pieces);
-    output->lent_count += (unsigned) count;
+    output->lent.length += piece->length;
     return true;
 }
 
-static unsigned forget_lent(struct rondo_output *output)
+static rondo_bytes forget_lent(struct rondo_output *output)
 {
     struct rondo_output **place = &output->stream->base.loop->lent_outputs;
-    unsigned count = output->lent_count;
-    output->lent_count = 0;
-    while (count && *place != output)
-        place = &(*place)->next_lent;
-    if (count)
-        *place = output->next_lent;
-    return count;
+    rondo_bytes lent = output->lent;
+    if (!lent.data)
+        return lent;
+    while (*place != output)
+        place = &(*place)->next;
+    *place = output->next;
+    output->lent = (rondo_bytes){ NULL, 0 };
+    return lent;
 }
 
 /* Now, although it is lent. */
-static ptrdiff_t try_lent(struct rondo_stream *stream, const rondo_bytes *pieces, size_t count)
+static ptrdiff_t try_lent(struct rondo_stream *stream, const rondo_bytes *piece)
 {
     struct rondo_core *core = &stream->base.loop->core;
     const unsigned char *lent = core->lent;
     core->lent = NULL;
-    ptrdiff_t n = core->driver->ops->try_send(core->driver, stream->base.sock, pieces, count);
+    ptrdiff_t n = core->driver->ops->try_send(core->driver, stream->base.sock, piece, 1);
     core->lent = lent;
     return n;
 }
@@ -137,28 +130,28 @@ void rondo_stream_send_lent(struct rondo_stream *stream)
 {
     rondo_loop *loop = stream->base.loop;
     struct rondo_output *output = stream->out;
-    unsigned count = output ? forget_lent(output) : 0;
-    if (!count)
+    if (!output || !output->lent.data)
         return;
-    ptrdiff_t n = try_lent(stream, output->lent, count);
-    if (n < 0 && n != RONDO_EAGAIN) {
+    rondo_bytes lent = forget_lent(output);
+    ptrdiff_t n = try_lent(stream, &lent);
+    if (n < 0 && n != RONDO_EAGAIN)
         rondo_stream_fail(stream, (int) n);
-    } else if (rondo_chunks_append(&output->chunks, &loop->chunks, &loop->allocator, output->lent, count,
-                                   n > 0 ? (size_t) n : 0) < 0) {
-        rondo_stream_fail(stream, RONDO_ENOMEM); /* bytes cannot be lost in the middle */
-    } else if (output->chunks.size) {
-        submit(stream);
-        rondo_transport_maybe_pause(&stream->base);
-    } else {
+    else if (n >= 0 && (size_t) n == lent.length)
         consume(stream, 0);
-    }
+    else if (rondo_chunks_append(&output->chunks, &loop->chunks, &loop->allocator, &lent, 1,
+                                 n > 0 ? (size_t) n : 0) < 0)
+        rondo_stream_fail(stream, RONDO_ENOMEM); /* bytes cannot be lost in the middle */
+    else
+        send_queue(stream);
 }
 
 /* --- files ------------------------------------------------------------------------------------------------ */
 
 int rondo_stream_lock(struct rondo_stream *stream, struct rondo_sending *sending)
 {
-    rondo_stream_send_lent(stream);
+    rondo_stream_send_lent(stream); /* may end it */
+    if (stream->base.is_closing)
+        return rondo_fail(RONDO_ECLOSED, "Transport is closing");
     struct rondo_output *output = stream->out ? stream->out : take_output(stream);
     if (!output)
         return rondo_fail(RONDO_ENOMEM, NULL);
@@ -200,6 +193,14 @@ static void submit(struct rondo_stream *stream)
     int rc = driver->ops->submit(driver, &stream->out->send);
     if (rc < 0)
         rondo_stream_fail(stream, rc);
+}
+
+/* Have the driver send what is queued, and the protocol know if that is much. */
+static void send_queue(struct rondo_stream *stream)
+{
+    if (!rondo_op_is_active(&stream->out->send))
+        submit(stream);
+    rondo_transport_maybe_pause(&stream->base);
 }
 
 /* Everything is sent: what was asked for behind it. */
@@ -263,7 +264,7 @@ static ptrdiff_t send_now(struct rondo_stream *stream, const rondo_bytes *pieces
 {
     struct rondo_driver *driver = stream->base.loop->core.driver;
     const struct rondo_output *output = stream->out;
-    if (output && (output->chunks.size || output->lent_count || rondo_op_is_active(&output->send)))
+    if (output && (output->chunks.size || output->lent.data || rondo_op_is_active(&output->send)))
         return 0;
     ptrdiff_t n =
         stream->base.type->is_pipe
@@ -291,9 +292,9 @@ static int queue_rest(struct rondo_stream *stream, const rondo_bytes *pieces, si
     struct rondo_output *output = stream->out ? stream->out : take_output(stream);
     if (!output)
         return queue_failed(stream, sent);
-    if (!sent && collect(stream, pieces, count))
+    if (count == 1 && !sent && collect(stream, pieces))
         return 0;
-    if (output->lent_count) {
+    if (output->lent.data) {
         rondo_stream_send_lent(stream); /* may end it */
         return stream->base.end == RONDO_TRANSPORT_OPEN ? queue_rest(stream, pieces, count, sent) : 0;
     }
@@ -301,9 +302,7 @@ static int queue_rest(struct rondo_stream *stream, const rondo_bytes *pieces, si
         consume(stream, 0);
         return queue_failed(stream, sent);
     }
-    if (!rondo_op_is_active(&output->send))
-        submit(stream);
-    rondo_transport_maybe_pause(&stream->base);
+    send_queue(stream);
     return 0;
 }
 
@@ -372,11 +371,11 @@ int rondo_stream_write(rondo_transport *transport, const rondo_bytes *pieces, si
 int rondo_stream_write_eof(rondo_transport *transport)
 {
     struct rondo_stream *stream = rondo_stream_of(transport);
+    rondo_stream_send_lent(stream); /* may end it */
     if (transport->is_closing || transport->has_eof)
         return 0;
     if (is_locked(stream))
         return rondo_fail(RONDO_EBUSY, "unable to end writing; sendfile is in progress");
-    rondo_stream_send_lent(stream);
     transport->has_eof = true;
     rondo_stream_settle(stream);
     if (!stream->out)

@@ -3,6 +3,7 @@
  * before whatever is done behind them. */
 #include "peer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -46,7 +47,7 @@ static void write_whole(struct outlet *outlet, const unsigned char *data, size_t
 
 static void write_pieces(struct outlet *outlet, const unsigned char *data, size_t length)
 {
-    for (size_t at = 0; at < length; at += 5000) /* more than are kept in mind */
+    for (size_t at = 0; at < length; at += 5000)
         put(outlet, data + at, length - at < 5000 ? length - at : 5000);
 }
 
@@ -70,7 +71,14 @@ static void write_to_both(struct outlet *outlet, const unsigned char *data, size
     put(&second, data, length);
 }
 
-static writing *const ways[] = { write_whole, write_pieces, write_mixed, write_lines, write_to_both };
+static void write_twice(struct outlet *outlet, const unsigned char *data, size_t length)
+{
+    put(outlet, data, length);
+    put(outlet, data + length / 2, 1);
+}
+
+static writing *const ways[] = { write_whole, write_pieces, write_mixed,
+                                 write_lines, write_twice,  write_to_both };
 
 static void on_data(net_conn *conn, const void *data, size_t length)
 {
@@ -223,6 +231,51 @@ START_TEST(test_write_eof)
 }
 END_TEST
 
+static FILE *file;
+static rondo_future *sending;
+
+/* The connection ends with what was written before the file: whichever of the two fails, that is no file on a transport that
+ * is closing already. */
+static int do_sendfile_to_nobody(rondo_transport *transport)
+{
+    peer_close(first.peer);
+    sending = rondo_sendfile(transport, fileno(file), 0, 1, false, NULL);
+    ck_assert(sending || rondo_last_error() == RONDO_ECLOSED);
+    return 0;
+}
+
+static int do_write_eof_to_nobody(rondo_transport *transport)
+{
+    peer_close(first.peer);
+    return rondo_transport_write_eof(transport);
+}
+
+static int (*const to_nobody[])(rondo_transport *) = { do_sendfile_to_nobody, do_write_eof_to_nobody };
+
+START_TEST(test_nobody)
+{
+    rondo_loop *loop = support_loop();
+    file = tmpfile();
+    ck_assert(file && fputs("a file", file) >= 0 && fflush(file) == 0);
+    for (size_t at = 1; at < 5 * (size_t) PIECE; at += 40000) {
+        begin(loop, write_pieces, true);
+        stop_after = at;
+        stop = to_nobody[_i];
+        sending = NULL;
+        for (offered = 0; first.conn.received < at; support_run_passes(loop, 1))
+            offer();
+        run_until(loop, first.conn.losts && (!sending || rondo_future_done(sending)));
+        ck_assert(!sending || rondo_future_error(sending, NULL) < 0);
+        rondo_future_unref(sending);
+        free(first.written);
+        net_done(loop, &first.conn);
+        end_outlet(loop, &second);
+    }
+    fclose(file);
+    support_loop_end(loop);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     enum { WAYS = sizeof ways / sizeof ways[0] };
@@ -232,6 +285,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(tcase, test_close);
     tcase_add_test(tcase, test_abort);
     tcase_add_test(tcase, test_write_eof);
+    tcase_add_loop_test(tcase, test_nobody, 0, 2);
 }
 
 int main(void)
