@@ -74,8 +74,9 @@ RONDO_API rondo_loop *rondo_transport_loop(const rondo_transport *transport);
 
 /* --- get_extra_info ------------------------------------------------------------------------- */
 
-/** get_extra_info('peername'), get_extra_info('sockname'). Return 0; RONDO_ENOTCONN and the like when there is
- *  none: *@ret_address is untouched. */
+/** get_extra_info('peername'), get_extra_info('sockname'). Both outlive the connection, the second for those who held a
+ *  reference to the transport when connection_lost returned. Return 0; RONDO_ENOTCONN and the like when there is none:
+ *  *@ret_address is untouched. */
 RONDO_API int rondo_transport_peername(const rondo_transport *transport, rondo_address *ret_address);
 RONDO_API int rondo_transport_sockname(const rondo_transport *transport, rondo_address *ret_address);
 

@@ -50,7 +50,10 @@ struct rondo_transport {
     rondo_loop *loop;
     rondo_protocol *protocol; /* a reference until connection_lost has returned, then NULL */
     rondo_server *server;     /* that accepted it, or NULL */
-    struct rondo_link link;   /* in loop->transports until connection_lost has returned */
+    union {
+        struct rondo_link link;  /* in loop->transports until connection_lost has returned */
+        rondo_address *sockname; /* from then on, for whoever holds a reference; NULL: not known */
+    };
     struct rondo_ready event; /* connection_lost, later the grace */
     size_t high;
     size_t low;

@@ -68,7 +68,20 @@ void rondo_transport_unref(rondo_transport *transport)
 
 void rondo_transport_dispose(rondo_transport *transport)
 {
+    rondo_release(&transport->loop->allocator, transport->sockname);
     rondo_release(&transport->loop->allocator, transport);
+}
+
+/* The socket's own address, which costs a call and memory: only where somebody can still ask for it. */
+static rondo_address *keep_name(const rondo_transport *transport)
+{
+    const rondo_allocator *allocator = &transport->loop->allocator;
+    bool is_wanted = transport->references > 1 && !transport->type->is_pipe;
+    rondo_address *name = is_wanted ? rondo_allocate_zeroed(allocator, sizeof(*name)) : NULL;
+    if (name && rondo_socket_name(transport->sock, name) == 0)
+        return name;
+    rondo_release(allocator, name);
+    return NULL;
 }
 
 void rondo_transport_leave(rondo_transport *transport)
@@ -80,6 +93,7 @@ void rondo_transport_leave(rondo_transport *transport)
         protocol->transport = NULL;
     rondo_protocol_unref(protocol);
     rondo_link_remove(&transport->link);
+    transport->sockname = keep_name(transport);
     rondo_socket sock = transport->sock;
     transport->sock = RONDO_INVALID_SOCKET;
     rondo_descriptor_leave(loop, sock);
@@ -331,10 +345,14 @@ int rondo_transport_sockname(const rondo_transport *transport, rondo_address *re
 {
     if (!transport || !ret_address)
         return rondo_fail(RONDO_EINVAL, "no transport, or no place for the address given");
-    if (transport->sock == RONDO_INVALID_SOCKET)
+    if (transport->sock != RONDO_INVALID_SOCKET) {
+        int rc = rondo_socket_name(transport->sock, ret_address);
+        return rc < 0 ? rondo_fail(rc, NULL) : 0;
+    }
+    if (!transport->sockname)
         return rondo_fail(RONDO_ENOTCONN, "the connection is gone");
-    int rc = rondo_socket_name(transport->sock, ret_address);
-    return rc < 0 ? rondo_fail(rc, NULL) : 0;
+    *ret_address = *transport->sockname;
+    return 0;
 }
 
 rondo_socket rondo_transport_socket(const rondo_transport *transport)

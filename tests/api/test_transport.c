@@ -41,13 +41,17 @@ START_TEST(test_extra_info_after_lost)
     net_conn conn = { 0 };
     rondo_socket peer = net_open_tcp(loop, &conn);
     rondo_socket sock = rondo_transport_socket(conn.transport);
-    rondo_address before, after;
+    rondo_address before, after, name;
     ck_assert_int_eq(rondo_transport_peername(conn.transport, &before), 0);
+    ck_assert_int_eq(rondo_transport_sockname(conn.transport, &name), 0);
     rondo_transport_close(conn.transport);
     run_until(loop, conn.losts == 1 && !peer_is_open(sock));
     /* TRN-01: the names outlive the connection, the socket does not */
     ck_assert_int_eq(rondo_transport_peername(conn.transport, &after), 0);
     ck_assert(rondo_address_equal(&before, &after));
+    ck_assert_int_eq(rondo_transport_sockname(conn.transport, &after), 0);
+    ck_assert(rondo_address_equal(&name, &after));
+    ck_assert_ptr_nonnull(rondo_transport_get_extra_info(conn.transport, "sockname", NULL));
     ck_assert_int_eq(rondo_transport_socket(conn.transport), RONDO_INVALID_SOCKET);
     ck_assert_ptr_eq(rondo_transport_loop(conn.transport), loop);
     peer_close(peer);
