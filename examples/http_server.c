@@ -3,10 +3,10 @@
  *
  * http_server --root public --host 127.0.0.1 --port 8080 --backend io_uring --idle 60
  *
- * The messages are taken apart by http_parser (Debian: libhttp-parser-dev). A request is answered before the next one is
- * looked at: a small file leaves together with its header, a large one by rondo_sendfile, which keeps it out of the program's
- * memory. What a client has sent ahead waits meanwhile, and a client that does not read its answers is not read from. A client
- * from which no whole request comes, or who takes nothing, for --idle seconds (0: for ever) is let go.
+ * A request is answered before the next one is looked at: a small file leaves together with its header, a large one by
+ * rondo_sendfile, which keeps it out of the program's memory. What a client has sent ahead waits meanwhile, and a client that does
+ * not read its answers is not read from. A client from which no whole request comes, or who takes nothing, for --idle seconds (0:
+ * for ever) is let go. Behind the last answer comes the end of our half; then the client has a few seconds to end its own.
  *
  * Nothing outside the root is served: a path is walked folder by folder from there, through no "..", and no symbolic link. */
 #define _POSIX_C_SOURCE 200809L
@@ -14,25 +14,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <http_parser.h>
 #include <rondo.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "http_files.h"
+#include "http_request.h"
 
-enum {
-    MAX_URL = 4096,
-    MAX_HEADERS = 32768,
-    MAX_BODY = 65536, /* it is thrown away */
-    SMALL_FILE = 16384
-};
+enum { SMALL_FILE = 16384 };
+
+#define LINGER RONDO_S(3)
 
 struct site {
     int root;
@@ -48,29 +44,18 @@ struct site {
 struct client {
     struct site *site;
     rondo_transport *transport; /* NULL once it is lost */
-    http_parser parser;
+    struct http_request request;
     rondo_handle idle;     /* when it is let go */
     rondo_future *sending; /* a file is on its way */
     int file;              /* that file, or -1 */
     int64_t promised;      /* bytes, in its header */
     int64_t sent;
-    int64_t taken;    /* what it had taken when it was waited for */
-    bool is_stalled;  /* it does not read its answers */
-    bool has_ended;   /* it sends no more requests than those it has sent */
-    bool has_message; /* the parser has seen the end of a request */
-    bool keeps_alive;
-    int error;             /* the status to answer with, whatever the request says; 0: none */
-    unsigned hosts;        /* Host fields: there has to be one (RFC 9112, 3.2) */
-    bool expects_continue; /* it waits for our word before it sends the body (RFC 9110, 10.1.1) */
-    bool is_in_value;
-    char field[16]; /* the beginning of the name of the header field that goes on */
-    size_t field_length;
-    size_t url_length;
-    size_t header_bytes;
-    size_t body_bytes;
+    int64_t taken;        /* what it had taken when it was waited for */
+    bool is_stalled;      /* it does not read its answers */
+    bool has_ended;       /* it sends no more requests than those it has sent */
+    bool is_ending;       /* it has had its last answer */
     unsigned char *ahead; /* what came behind a request that is being answered */
     size_t ahead_length;
-    char url[MAX_URL + 1];
 };
 
 static struct client *client_of(rondo_protocol *protocol)
@@ -78,121 +63,11 @@ static struct client *client_of(rondo_protocol *protocol)
     return rondo_protocol_data(protocol);
 }
 
-/* --- taking requests apart ------------------------------------------------------------------------------ */
-
-static int on_message_begin(http_parser *parser)
-{
-    struct client *client = parser->data;
-    client->url_length = client->header_bytes = client->body_bytes = client->field_length = 0;
-    client->hosts = 0;
-    client->expects_continue = client->is_in_value = false;
-    client->error = 0;
-    return 0;
-}
-
-static int on_url(http_parser *parser, const char *at, size_t length)
-{
-    struct client *client = parser->data;
-    if (length > MAX_URL - client->url_length) {
-        client->error = 414;
-        return 1;
-    }
-    memcpy(client->url + client->url_length, at, length);
-    client->url_length += length;
-    return 0;
-}
-
-static int count_header(struct client *client, size_t length)
-{
-    client->header_bytes += length;
-    if (client->header_bytes > MAX_HEADERS)
-        client->error = 431;
-    return client->error != 0;
-}
-
-/* A name may come in several pieces. */
-static int on_field(http_parser *parser, const char *at, size_t length)
-{
-    struct client *client = parser->data;
-    if (client->is_in_value)
-        client->field_length = 0;
-    client->is_in_value = false;
-    for (size_t i = 0; i < length; i++, client->field_length++)
-        if (client->field_length < sizeof client->field)
-            client->field[client->field_length] = at[i];
-    return count_header(client, length);
-}
-
-static bool is_field(const struct client *client, const char *name)
-{
-    size_t length = strlen(name);
-    return client->field_length == length && strncasecmp(client->field, name, length) == 0;
-}
-
-static int on_value(http_parser *parser, const char *at, size_t length)
-{
-    (void) at;
-    struct client *client = parser->data;
-    if (!client->is_in_value && is_field(client, "Host"))
-        client->hosts++;
-    if (!client->is_in_value && is_field(client, "Expect"))
-        client->expects_continue = true; /* nothing else can be expected */
-    client->is_in_value = true;
-    return count_header(client, length);
-}
-
 static void write_or_abort(struct client *client, const rondo_bytes *pieces, size_t count)
 {
     if (rondo_transport_writelines(client->transport, pieces, count) < 0)
         rondo_transport_abort(client->transport);
 }
-
-/* A body that is announced too long is not waited for. */
-static int on_headers_complete(http_parser *parser)
-{
-    struct client *client = parser->data;
-    bool has_length = parser->flags & F_CONTENTLENGTH;
-    bool is_new = parser->http_major > 1 || parser->http_minor > 0;
-    if (client->hosts > 1 || (is_new && client->hosts == 0))
-        client->error = 400;
-    else if (has_length && parser->content_length > MAX_BODY)
-        client->error = 413;
-    if (client->error)
-        return -1;
-    if (client->expects_continue && is_new)
-        write_or_abort(client, &(rondo_bytes){ "HTTP/1.1 100 Continue\r\n\r\n", 25 }, 1);
-    return 0;
-}
-
-static int on_body(http_parser *parser, const char *at, size_t length)
-{
-    (void) at;
-    struct client *client = parser->data;
-    client->body_bytes += length;
-    if (client->body_bytes > MAX_BODY)
-        client->error = 413;
-    return client->error != 0;
-}
-
-/* The rest of what came waits until this one is answered. */
-static int on_message_complete(http_parser *parser)
-{
-    struct client *client = parser->data;
-    client->has_message = true;
-    client->keeps_alive = http_should_keep_alive(parser) != 0;
-    http_parser_pause(parser, 1);
-    return 0;
-}
-
-static const http_parser_settings parsing = {
-    .on_message_begin = on_message_begin,
-    .on_url = on_url,
-    .on_header_field = on_field,
-    .on_header_value = on_value,
-    .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_message_complete = on_message_complete,
-};
 
 /* --- answers ------------------------------------------------------------------------------------------------- */
 
@@ -234,9 +109,9 @@ static const char *reason_of(int status)
 static size_t make_header(struct client *client, char *header, size_t room, int status, const char *type,
                           long long length, const char *more)
 {
-    const char *connection = !client->keeps_alive             ? "Connection: close\r\n"
-                             : client->parser.http_minor == 0 ? "Connection: keep-alive\r\n"
-                                                              : "";
+    const char *connection = !client->request.keeps_alive             ? "Connection: close\r\n"
+                             : client->request.parser.http_minor == 0 ? "Connection: keep-alive\r\n"
+                                                                      : "";
     return (size_t) snprintf(header, room,
                              "HTTP/1.1 %d %s\r\nServer: rondo\r\nDate: %s\r\nContent-Type: %s\r\n"
                              "Content-Length: %lld\r\n%s%s\r\n",
@@ -246,11 +121,11 @@ static size_t make_header(struct client *client, char *header, size_t room, int 
 
 static void answer_status(struct client *client, int status, const char *more)
 {
-    char header[MAX_URL * 3 + 512], body[64];
+    char header[HTTP_MAX_URL * 3 + 512], body[64];
     int length = snprintf(body, sizeof body, "%d %s\n", status, reason_of(status));
     size_t header_length =
         make_header(client, header, sizeof header, status, "text/plain; charset=utf-8", length, more);
-    bool is_head = client->parser.method == HTTP_HEAD && status != 400;
+    bool is_head = client->request.parser.method == HTTP_HEAD && status != 400;
     rondo_bytes pieces[2] = { { header, header_length }, { body, (size_t) length } };
     write_or_abort(client, pieces, is_head ? 1 : 2);
 }
@@ -274,15 +149,46 @@ static void lose_patience(void *context)
         rondo_transport_abort(client->transport);
 }
 
-/* From now on it is the client's turn: to send a whole request, or to take what it has asked for. */
-static void wait_for_client(struct client *client)
+static void set_patience(struct client *client, rondo_ns patience)
 {
     rondo_handle_cancel(&client->idle);
     client->taken = taken(client);
-    if (client->site->idle)
-        rondo_loop_call_later(rondo_transport_loop(client->transport), client->site->idle, &client->idle,
-                              lose_patience, client);
+    if (patience && rondo_loop_call_later(rondo_transport_loop(client->transport), patience, &client->idle,
+                                          lose_patience, client) < 0)
+        rondo_transport_abort(client->transport);
 }
+
+/* From now on it is the client's turn: to send a whole request, or to take what it has asked for. */
+static void wait_for_client(struct client *client)
+{
+    set_patience(client, client->site->idle);
+}
+
+/* --- the last answer ------------------------------------------------------------------------------------------ */
+
+/* It has left. Were the socket closed over bytes of the client's that nobody has read, the connection would be reset, and what
+ * the client has not read of the answer be lost: so they are read, and thrown away, until it ends too. */
+static void linger(struct client *client)
+{
+    rondo_transport_write_eof(client->transport);
+    rondo_transport_resume_reading(client->transport);
+    set_patience(client, LINGER);
+}
+
+static void finish(struct client *client)
+{
+    if (client->is_ending || rondo_transport_is_closing(client->transport))
+        return;
+    client->is_ending = true;
+    if (client->has_ended)
+        rondo_transport_close(client->transport);
+    else
+        rondo_transport_set_write_buffer_limits(client->transport, 0, 0); /* pauses while something is left */
+    if (!client->has_ended && !client->is_stalled)
+        linger(client);
+}
+
+/* --- large files ---------------------------------------------------------------------------------------------- */
 
 static void go_on(struct client *client);
 
@@ -325,7 +231,7 @@ static void answer_file(struct client *client, int file, long long size, const c
     char header[1024], body[SMALL_FILE];
     size_t length = make_header(client, header, sizeof header, 200, type, size, "");
     rondo_bytes pieces[2] = { { header, length }, { body, (size_t) size } };
-    bool has_body = client->parser.method == HTTP_GET && size > 0;
+    bool has_body = client->request.parser.method == HTTP_GET && size > 0;
     bool is_small = size <= SMALL_FILE;
     if (has_body && is_small && pread(file, body, (size_t) size, 0) != size) {
         rondo_transport_abort(client->transport); /* it has just become shorter */
@@ -341,22 +247,22 @@ static void answer_file(struct client *client, int file, long long size, const c
 
 static void redirect_to_folder(struct client *client)
 {
-    char line[MAX_URL + 64];
-    const char *end = memchr(client->url, '?', client->url_length);
-    int length = end ? (int) (end - client->url) : (int) client->url_length;
-    snprintf(line, sizeof line, "Location: %.*s/\r\n", length, client->url);
+    char line[HTTP_MAX_URL + 64];
+    const char *end = memchr(client->request.url, '?', client->request.url_length);
+    int length = end ? (int) (end - client->request.url) : (int) client->request.url_length;
+    snprintf(line, sizeof line, "Location: %.*s/\r\n", length, client->request.url);
     answer_status(client, 301, line);
 }
 
 static void answer(struct client *client)
 {
-    char path[MAX_URL + 1];
+    char path[HTTP_MAX_URL + 1];
     struct stat status = { 0 };
-    if (client->parser.method != HTTP_GET && client->parser.method != HTTP_HEAD) {
+    if (client->request.parser.method != HTTP_GET && client->request.parser.method != HTTP_HEAD) {
         answer_status(client, 405, "Allow: GET, HEAD\r\n");
         return;
     }
-    if (!http_decode_path(client->url, client->url_length, path)) {
+    if (!http_decode_path(client->request.url, client->request.url_length, path)) {
         answer_status(client, 400, "");
         return;
     }
@@ -370,7 +276,8 @@ static void answer(struct client *client)
         answer_file(client, file, (long long) status.st_size, type);
         return;
     }
-    if (file >= 0 && S_ISDIR(status.st_mode) && client->url[0] == '/' && client->url[1] != '/')
+    if (file >= 0 && S_ISDIR(status.st_mode) && client->request.url[0] == '/' &&
+        client->request.url[1] != '/')
         redirect_to_folder(client);
     else
         answer_status(client, 404, "");
@@ -383,27 +290,35 @@ static void answer(struct client *client)
 /* The next request begins where the last one ended. What is no request at all gets its answer, and the connection ends. */
 static size_t take_request(struct client *client, const unsigned char *data, size_t length)
 {
-    size_t used = http_parser_execute(&client->parser, &parsing, (const char *) data, length);
-    if (client->has_message) {
-        client->has_message = false;
-        http_parser_pause(&client->parser, 0);
+    size_t used;
+    switch (http_request_take(&client->request, data, length, &used)) {
+    case HTTP_COMPLETE:
         answer(client);
         wait_for_client(client);
-        if (!client->keeps_alive && !client->sending)
-            rondo_transport_close(client->transport);
-        return used;
+        if (!client->request.keeps_alive && !client->sending)
+            finish(client);
+        break;
+    case HTTP_WRONG:
+        answer_status(client, client->request.error, "");
+        finish(client);
+        break;
+    case HTTP_GOES_ON:
+        if (client->request.wants_go_ahead)
+            write_or_abort(client, &(rondo_bytes){ "HTTP/1.1 100 Continue\r\n\r\n", 25 }, 1);
+        client->request.wants_go_ahead = false;
+        break;
     }
-    if (HTTP_PARSER_ERRNO(&client->parser) != HPE_OK) {
-        client->keeps_alive = false;
-        answer_status(client, client->error ? client->error : 400, "");
-        rondo_transport_close(client->transport);
-    }
-    return length;
+    return used;
+}
+
+static bool is_over(const struct client *client)
+{
+    return client->is_ending || rondo_transport_is_closing(client->transport);
 }
 
 static bool may_go_on(const struct client *client)
 {
-    return !client->sending && !client->is_stalled && !rondo_transport_is_closing(client->transport);
+    return !client->sending && !client->is_stalled && !is_over(client);
 }
 
 /* Requests from @data, as long as they can be answered at once; how much of it is done with. */
@@ -412,7 +327,7 @@ static size_t take_requests(struct client *client, const unsigned char *data, si
     size_t used = 0;
     while (used < length && may_go_on(client))
         used += take_request(client, data + used, length - used);
-    return rondo_transport_is_closing(client->transport) ? length : used;
+    return is_over(client) ? length : used;
 }
 
 static void keep_ahead(struct client *client, const unsigned char *data, size_t length)
@@ -430,8 +345,8 @@ static void keep_ahead(struct client *client, const unsigned char *data, size_t 
 /* The last answer is out of the way. */
 static void go_on(struct client *client)
 {
-    if (!client->keeps_alive) {
-        rondo_transport_close(client->transport);
+    if (!client->request.keeps_alive) {
+        finish(client);
         return;
     }
     rondo_transport_resume_reading(client->transport);
@@ -452,15 +367,14 @@ static void connection_made(rondo_protocol *protocol, rondo_transport *transport
     struct client *client = client_of(protocol);
     client->transport = transport;
     client->file = -1;
-    http_parser_init(&client->parser, HTTP_REQUEST);
-    client->parser.data = client;
+    http_request_init(&client->request);
     wait_for_client(client);
 }
 
 static void data_received(rondo_protocol *protocol, const void *data, size_t length)
 {
     struct client *client = client_of(protocol);
-    size_t used = client->ahead ? 0 : take_requests(client, data, length);
+    size_t used = client->ahead && !is_over(client) ? 0 : take_requests(client, data, length);
     if (used < length)
         keep_ahead(client, (const unsigned char *) data + used, length - used);
 }
@@ -470,7 +384,7 @@ static bool eof_received(rondo_protocol *protocol)
 {
     struct client *client = client_of(protocol);
     client->has_ended = true;
-    return !may_go_on(client);
+    return !may_go_on(client) && !client->is_ending;
 }
 
 static void pause_writing(rondo_protocol *protocol)
@@ -485,7 +399,9 @@ static void resume_writing(rondo_protocol *protocol)
     struct client *client = client_of(protocol);
     client->is_stalled = false;
     wait_for_client(client);
-    if (!client->sending)
+    if (client->is_ending)
+        linger(client);
+    else if (!client->sending)
         go_on(client);
 }
 

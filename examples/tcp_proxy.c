@@ -240,8 +240,9 @@ static void connect_target(struct pair *pair, rondo_loop *loop)
         rondo_transport_abort(pair->ends[CLIENT]);
         return;
     }
-    rondo_loop_call_later(loop, PATIENCE, &pair->patience, lose_patience, pair);
     pair->references++;
+    if (rondo_loop_call_later(loop, PATIENCE, &pair->patience, lose_patience, pair) < 0)
+        rondo_future_cancel(pair->connecting);
 }
 
 /* --- the server ---------------------------------------------------------------------------------------- */
