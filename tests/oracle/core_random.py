@@ -7,34 +7,26 @@ usage: core_random.py CORE_TRACE BACKEND SEED COUNT
 Bodies, tasks, gathers and shields are numbered, and each only starts and waits for higher numbers: nothing goes
 on for ever and nothing waits in a circle. A scenario that differs is printed with both traces.
 """
-import logging
-import pathlib
-import random
-import subprocess
 import sys
-import tempfile
 import warnings
 
 import core_trace
+import random_runs
 
 BODIES = 8
-BATCH = 100
 FUTURES = ["f1", "f2", "f3"]
 HANDLES = ["h1", "h2", "h3"]
 
 
-class Maker:
+class Maker(random_runs.Maker):
     def __init__(self, seed):
-        self.random = random.Random(seed)
+        super().__init__(seed)
         self.words = 0
         self.made = set(FUTURES)
         # asyncio does not take back the stop of run_until_complete where another stop, or an interrupt, came first in
         # that pass: the next run ends early. Rondo's does not, so a scenario has the one or the other.
         self.may_stop = self.random.random() < 0.3
         self.is_coroutine = [self.random.random() < 0.6 for _ in range(BODIES + 1)]
-
-    def chance(self, probability):
-        return self.random.random() < probability
 
     def word(self):
         self.words += 1
@@ -176,50 +168,18 @@ class Maker:
                 lines.append(f"show t{i}")
         return lines
 
-    def scenario(self):
+    def scenario(self, name):
         bodies = {"main": self.main(), "STOP": ["say stop", "stop"]}
         for rank in range(1, BODIES + 1):
             bodies[f"B{rank}"] = self.text(rank)
-        return bodies
+        return f"== {name}\n" + "".join(f"{body}: {'; '.join(lines)}\n" for body, lines in bodies.items())
 
 
-def main():
-    program, backend, seed, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL)
-    sys.unraisablehook = lambda unraisable: None
-    same, status = 0, 0
-    for first in range(seed, seed + count, BATCH):
-        wrong, batch_status = compare(program, backend, range(first, min(first + BATCH, seed + count)))
-        if batch_status == 77:
-            return 0
-        same += min(BATCH, seed + count - first) - wrong
-        status = status or batch_status
-    print(f"{same} of {count} scenarios are the same, status {status}")
-    return 1 if status or same < count else 0
-
-
-def compare(program, backend, numbers):
-    """Play these scenarios on both; returns how many differ, and the program's status."""
-    expected, texts = {}, {}
-    for number in numbers:
-        bodies = Maker(number).scenario()
-        name = f"random-{number}"
-        texts[name] = f"== {name}\n" + "".join(f"{body}: {'; '.join(lines)}\n" for body, lines in bodies.items())
-        expected[name] = core_trace.Player(
-            {body: [line.split() for line in lines] for body, lines in bodies.items()}).play()
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, "scenarios.txt")
-        path.write_text("".join(texts.values()), encoding="utf-8")
-        result = subprocess.run([program, str(path), backend], capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        print("SKIP" if result.returncode == 77 else "", result.stderr[-2000:])
-    found = dict(line.split(": ", 1) for line in result.stdout.splitlines())
-    wrong = [name for name in expected if found.get(name, "").strip() != expected[name]]
-    for name in wrong[:3]:
-        print(f"{texts[name]}\nasyncio: {expected[name]}\nRondo:   {found.get(name)}\n")
-    return len(wrong), result.returncode
+def play(path):
+    return {name: core_trace.Player(bodies).play() for name, bodies in core_trace.read_scenarios(path).items()}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    warnings.simplefilter("ignore")
+    sys.unraisablehook = lambda unraisable: None
+    sys.exit(random_runs.Runs(lambda name, seed, backend: Maker(seed).scenario(name), play).main())

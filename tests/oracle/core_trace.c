@@ -122,9 +122,7 @@ static void play(const struct scenario *scenario)
     fflush(stdout);
 }
 
-static const char *file_name, *only;
-
-static void play_all(void)
+static void play_all(const char *file_name, const char *only)
 {
     static struct scenario scenario;
     char *text = read_file(file_name);
@@ -141,11 +139,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: core_trace FILE BACKEND [SCENARIO]\n");
         return 2;
     }
-    file_name = argv[1];
-    only = argc == 4 ? argv[3] : NULL;
-    support_setenv("RONDO_TEST_BACKEND", argv[2]);
-    if (support_each_backend(play_all) == 1)
-        return 0;
-    fprintf(stderr, "SKIP: no backend %s here\n", argv[2]);
-    return 77;
+    support_use_backend(argv[2]);
+    play_all(argv[1], argc == 4 ? argv[3] : NULL);
+    return 0;
 }

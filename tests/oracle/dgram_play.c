@@ -21,7 +21,6 @@ static struct handler {
 } handlers[EVENTS];
 
 static rondo_loop *loop;
-static rondo_loop_options options = RONDO_LOOP_OPTIONS_INIT;
 static dgram endpoint;
 static bool is_connected;
 static rondo_socket peers[PEERS];
@@ -234,13 +233,9 @@ static int run_scenario(void *context)
     return 0;
 }
 
-static int play(char *line)
+static void play(char *line)
 {
-    int rc = rondo_loop_new(&options, &loop);
-    if (rc < 0) {
-        fprintf(stderr, "SKIP %s\n", rondo_last_error_message());
-        return 77;
-    }
+    loop = dgram_loop();
     endpoint = (dgram){
         .name = "a", .on_made = on_made, .on_got = on_got, .on_error = on_error, .on_lost = on_lost
     };
@@ -250,41 +245,25 @@ static int play(char *line)
     rondo_task *task = rondo_create_task(loop, run_scenario, line);
     ck_assert_int_eq(rondo_loop_run_until_complete(loop, task, NULL), 0);
     rondo_loop_free(loop);
-    return 0;
 }
 
 static const char *path;
-static int outcome;
 
-/* Check's assertions want a test around them. */
-START_TEST(test_play)
+static void play_all(void)
 {
     static char line[8192];
     FILE *file = fopen(path, "r");
     ck_assert_ptr_nonnull(file);
-    while (outcome == 0 && fgets(line, sizeof line, file))
-        outcome = play(line);
+    while (fgets(line, sizeof line, file))
+        play(line);
     fclose(file);
 }
-END_TEST
 
 int main(int count, char **arguments)
 {
-    options.extended = true;
-    if (count != 3 || rondo_backend_from_name(arguments[2], &options.backend) < 0)
+    if (count != 3)
         return 2;
     path = arguments[1];
-    Suite *suite = suite_create("dgram_play");
-    TCase *tcase = tcase_create("play");
-    tcase_add_test(tcase, test_play);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_SILENT);
-    if (srunner_ntests_failed(runner)) {
-        srunner_print(runner, CK_NORMAL);
-        outcome = 1;
-    }
-    srunner_free(runner);
-    return outcome;
+    support_use_backend(arguments[2]);
+    return support_assertions("dgram_play", play_all);
 }

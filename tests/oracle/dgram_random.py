@@ -20,32 +20,28 @@ them. A scenario that differs is printed with both traces.
 """
 import asyncio
 import collections
-import logging
-import pathlib
-import random
 import socket
-import subprocess
 import sys
-import tempfile
 
-BATCH = 100
+import random_runs
+
 LOCAL = '127.0.0.1'
 
 
-class Maker:
+class Maker(random_runs.Maker):
     def __init__(self, seed, may_send):
-        self.random = random.Random(seed)
+        super().__init__(seed)
         self.may_send = may_send
 
     def action(self, kinds):
-        kind = self.random.choice(kinds)
+        kind = self.one_of(kinds)
         if kind == 'send' and not self.may_send:
             return 'state'
         if kind == 'send':
-            return 'send=' + self.random.choice(('one', 'two', 'large', 'self'))
+            return 'send=' + self.one_of(('one', 'two', 'large', 'self'))
         if kind == 'from':
             return f'from={self.random.randrange(2)}.{self.random.randrange(100)}'
-        if kind in ('close', 'abort', 'gone') and self.random.random() < 0.6:
+        if kind in ('close', 'abort', 'gone') and self.chance(0.6):
             return 'state'
         if kind == 'queue':
             inner = [self.action(('send', 'from', 'pause', 'resume', 'close', 'state')) for _ in range(2)]
@@ -69,14 +65,14 @@ class Maker:
         actions = []
         for _ in range(self.random.randrange(3, 14)):
             actions += self.actions(1, 'from', 'turns', 'turns', 'gone', 'send')
-            if self.random.random() < 0.25:
+            if self.chance(0.25):
                 actions += [f'from={self.random.randrange(2)}.{i}' for i in range(self.random.randrange(2, 7))]
         return 'main: ' + ' '.join(actions + ['turns=40'])
 
     def scenario(self, name):
-        parts = [f'{name} ' + self.random.choice(('bound', 'bound', 'connected'))]
-        parts += [self.handler(event) for event in ('made', 'got', 'error', 'lost') if self.random.random() < 0.5]
-        return '; '.join(parts + [self.main()])
+        parts = [f'{name} ' + self.one_of(('bound', 'bound', 'connected'))]
+        parts += [self.handler(event) for event in ('made', 'got', 'error', 'lost') if self.chance(0.5)]
+        return '; '.join(parts + [self.main()]) + '\n'
 
 
 # --- asyncio ---------------------------------------------------------------------------------------------------
@@ -195,37 +191,14 @@ def plain(trace):
     return ' '.join(words)
 
 
-def compare(program, backend, numbers):
-    """Play these scenarios on both; returns how many differ, and the program's status."""
-    lines = {f'random-{number}': Maker(number, backend != 'io_uring').scenario(f'random-{number}') for number in numbers}
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, 'scenarios.txt')
-        path.write_text('\n'.join(lines.values()) + '\n', encoding='ascii')
-        result = subprocess.run([program, str(path), backend], capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        print(result.stdout[-500:] + result.stderr[-2000:])
-    found = dict(line.split(': ', 1) for line in result.stdout.splitlines() if line.startswith('random-'))
-    expected = {name: asyncio.run(Player(line).play()) for name, line in lines.items()}
-    wrong = [name for name in expected if plain(found.get(name, '')) != expected[name]]
-    for name in wrong[:3]:
-        print(f'{lines[name]}\nasyncio: {expected[name]}\nRondo:   {plain(found.get(name, ""))}\n')
-    return len(wrong), result.returncode
+def play(path):
+    lines = path.read_text(encoding='ascii').splitlines()
+    return {line.split()[0]: asyncio.run(Player(line).play()) for line in lines}
 
 
-def main():
-    program, backend, seed, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    logging.disable(logging.CRITICAL)
-    same, status = 0, 0
-    for first in range(seed, seed + count, BATCH):
-        numbers = range(first, min(first + BATCH, seed + count))
-        wrong, batch_status = compare(program, backend, numbers)
-        if batch_status == 77:
-            return 77
-        same += len(numbers) - wrong
-        status = status or batch_status
-    print(f'{same} of {count} scenarios are the same, status {status}')
-    return 1 if status or same < count else 0
+def make(name, seed, backend):
+    return Maker(seed, backend != 'io_uring').scenario(name)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(random_runs.Runs(make, play, plain).main())

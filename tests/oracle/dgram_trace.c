@@ -10,7 +10,6 @@
 #include "dgram.h"
 
 static rondo_loop *loop;
-static rondo_loop_options options = RONDO_LOOP_OPTIONS_INIT;
 
 static void finish(rondo_future *future)
 {
@@ -295,13 +294,9 @@ static void print_word(const char *word)
     printf(" %s", word);
 }
 
-static int play(const struct scenario *scenario)
+static void play(const struct scenario *scenario)
 {
-    int rc = rondo_loop_new(&options, &loop);
-    if (rc < 0) {
-        fprintf(stderr, "SKIP %s\n", rondo_last_error_message());
-        return 77;
-    }
+    loop = dgram_loop();
     rondo_loop_set_exception_handler(loop, on_report, NULL);
     trace_clear();
     rondo_task *task = rondo_create_task(loop, run_scenario, (void *) (uintptr_t) scenario);
@@ -313,35 +308,18 @@ static int play(const struct scenario *scenario)
         print_word(word);
     printf("\n");
     rondo_loop_free(loop);
-    return 0;
 }
 
-static int outcome;
-
-/* Check's assertions want a test around them. */
-START_TEST(test_play)
+static void play_all(void)
 {
-    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0] && outcome == 0; i++)
-        outcome = play(&scenarios[i]);
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
+        play(&scenarios[i]);
 }
-END_TEST
 
 int main(int count, char **arguments)
 {
-    options.extended = true;
-    if (count != 2 || rondo_backend_from_name(arguments[1], &options.backend) < 0)
+    if (count != 2)
         return 2;
-    Suite *suite = suite_create("dgram_trace");
-    TCase *tcase = tcase_create("play");
-    tcase_add_test(tcase, test_play);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_SILENT);
-    if (srunner_ntests_failed(runner)) {
-        srunner_print(runner, CK_NORMAL);
-        outcome = 1;
-    }
-    srunner_free(runner);
-    return outcome;
+    support_use_backend(arguments[1]);
+    return support_assertions("dgram_trace", play_all);
 }

@@ -9,32 +9,20 @@ For selectors: what a proactor may do in one pass or in two is open, so that onl
 there. Writes between close and the end of the flush are left out (they are outside the contract), and so is
 whatever a peer would do after it has closed. A scenario that differs is printed with both traces.
 """
-import logging
-import pathlib
-import random
-import subprocess
 import sys
-import tempfile
 
 import net_trace
+import random_runs
 
-BATCH = 100
 SIZES = (0, 1, 5, 1000, 70000, 300000)
 MARKS = ('- -', '0 0', '10 5', '100000 50000', '300000 0', '5 10', '1000000 1000000')
 EVENTS = ('made', 'data', 'data 1', 'data 2', 'eof', 'stall', 'flow', 'flow 1', 'lost')
 
 
-class Maker:
+class Maker(random_runs.Maker):
     def __init__(self, seed):
-        self.random = random.Random(seed)
+        super().__init__(seed)
         self.can_write = True
-        self.calls = []
-
-    def one_of(self, choices):
-        return self.random.choice(choices)
-
-    def chance(self, probability):
-        return self.random.random() < probability
 
     def action(self, event):
         kinds = ['state', 'size', 'pause', 'resume', 'limits', 'soon', 'soon', 'soon', 'proto', 'marks']
@@ -108,38 +96,9 @@ class Maker:
         return '\n'.join(lines) + '\n'
 
 
-def compare(program, backend, numbers):
-    """Play these scenarios on both; returns how many differ, and the program's status."""
-    texts = {f'random-{number}': Maker(number).scenario(f'random-{number}') for number in numbers}
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, 'scenarios.txt')
-        path.write_text(''.join(texts.values()), encoding='ascii')
-        result = subprocess.run([program, str(path), backend], capture_output=True, text=True, check=False)
-        expected = {scenario.name: net_trace.play(scenario, 'selector')
-                    for scenario in net_trace.read_scenarios(path)}
-    if result.returncode != 0:
-        print(result.stderr[-2000:])
-    found = dict(line.split(': ', 1) for line in result.stdout.splitlines() if ': ' in line)
-    wrong = [name for name in expected if found.get(name) != expected[name]]
-    for name in wrong[:3]:
-        print(f'{texts[name]}\nasyncio: {expected[name]}\nRondo:   {found.get(name)}\n')
-    return len(wrong), result.returncode
-
-
-def main():
-    program, backend, seed, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    logging.disable(logging.CRITICAL)
-    same, status = 0, 0
-    for first in range(seed, seed + count, BATCH):
-        numbers = range(first, min(first + BATCH, seed + count))
-        wrong, batch_status = compare(program, backend, numbers)
-        if batch_status == 77:
-            return 77
-        same += len(numbers) - wrong
-        status = status or batch_status
-    print(f'{same} of {count} scenarios are the same, status {status}')
-    return 1 if status or same < count else 0
+def play(path):
+    return {scenario.name: net_trace.play(scenario, 'selector') for scenario in net_trace.read_scenarios(path)}
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(random_runs.Runs(lambda name, seed, backend: Maker(seed).scenario(name), play).main())

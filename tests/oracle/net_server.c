@@ -535,15 +535,10 @@ static const struct {
     { "passes_to_bind", passes_to_bind, true },
 };
 
-static void play(size_t index, rondo_backend backend)
+static void play(size_t index)
 {
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
-    options.backend = backend;
     memset(&stage, 0, sizeof stage);
-    if (rondo_loop_new(&options, &stage.loop) < 0) {
-        fprintf(stderr, "SKIP: %s\n", rondo_last_error_message());
-        exit(77);
-    }
+    stage.loop = support_loop();
     rondo_loop_set_exception_handler(stage.loop, on_exception, NULL);
     printf("%s:", scenarios[index].name);
     scenarios[index].play();
@@ -554,15 +549,15 @@ static void play(size_t index, rondo_backend backend)
 
 int main(int argc, char **argv)
 {
-    rondo_backend backend = RONDO_BACKEND_AUTO;
-    if (argc < 3 || rondo_backend_from_name(argv[1], &backend) < 0)
+    if (argc < 3)
         die("usage: net_server BACKEND tcp|unix [SCENARIO]");
+    support_use_backend(argv[1]);
     unix_folder_make(&folder);
     path = strcmp(argv[2], "unix") == 0 ? folder.path
                                         : NULL; /* the file of the scenario before is still there */
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
         if ((path || !scenarios[i].unix_only) && (argc < 4 || strcmp(argv[3], scenarios[i].name) == 0))
-            play(i, backend);
+            play(i);
     unix_folder_remove(&folder);
     return 0;
 }

@@ -477,16 +477,13 @@ static void connect_near(rondo_socket near)
     log_line("connected");
 }
 
-static void play(const struct scenario *scenario, rondo_backend backend)
+static void play(const struct scenario *scenario)
 {
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
     rondo_socket pair[2];
     memset(&player, 0, sizeof player);
     player.scenario = scenario;
-    options.backend = backend;
-    if (rondo_loop_new(&options, &player.loop) < 0)
-        die(rondo_last_error_message());
-    player.merge = (rondo_loop_capabilities(player.loop) & RONDO_CAN_PROACT) != 0;
+    player.loop = support_loop();
+    player.merge = support_backend_is_proactor();
     rondo_loop_set_exception_handler(player.loop, on_exception, NULL);
     peer_pair(pair);
     peer_set_send_buffer(pair[0], 65536); /* the system's own size may be anything */
@@ -507,36 +504,19 @@ static void play(const struct scenario *scenario, rondo_backend backend)
     putchar('\n');
 }
 
-/* Ends the program with the status that means "skipped" where the backend cannot run. */
-static bool must_have(rondo_backend backend)
-{
-    rondo_backend_info infos[16];
-    size_t count = rondo_backend_probe(infos, 16);
-    for (size_t i = 0; i < count && i < 16; i++) {
-        if (infos[i].backend != backend)
-            continue;
-        if (infos[i].available)
-            return infos[i].is_proactor;
-        fprintf(stderr, "SKIP: %s cannot run here: %s\n", infos[i].name, infos[i].reason);
-        exit(77);
-    }
-    fprintf(stderr, "SKIP: no backend %s here\n", rondo_backend_name(backend));
-    exit(77);
-}
-
 int main(int argc, char **argv)
 {
-    rondo_backend backend;
-    if (argc < 3 || rondo_backend_from_name(argv[2], &backend) < 0)
+    if (argc < 3)
         die("usage: net_trace FILE BACKEND [SCENARIO]");
+    support_use_backend(argv[2]);
     rondo_log_set_sink(NULL, NULL);
-    const char *family = must_have(backend) ? "proactor" : "selector";
+    const char *family = support_backend_is_proactor() ? "proactor" : "selector";
     size_t count = read_scenarios(argv[1]);
     for (size_t i = 0; i < count; i++) {
         if (scenarios[i].only[0] && strcmp(scenarios[i].only, family) != 0)
             continue;
         if (argc < 4 || strcmp(argv[3], scenarios[i].name) == 0)
-            play(&scenarios[i], backend);
+            play(&scenarios[i]);
     }
     return 0;
 }

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rondo.h>
+#include "support.h"
 
 enum { LARGE = 300000 };
 
@@ -430,16 +430,11 @@ static const struct {
     { "write_in_made", write_in_made },
 };
 
-static void play(size_t index, rondo_backend backend)
+static void play(size_t index)
 {
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
-    options.backend = backend;
     memset(&stage, 0, sizeof stage);
     stage.other = -1;
-    if (rondo_loop_new(&options, &stage.loop) < 0) {
-        fprintf(stderr, "SKIP: %s\n", rondo_last_error_message());
-        exit(77);
-    }
+    stage.loop = support_loop();
     rondo_loop_set_exception_handler(stage.loop, on_exception, NULL);
     printf("%s:", scenarios[index].name);
     scenarios[index].play();
@@ -454,11 +449,11 @@ static void play(size_t index, rondo_backend backend)
 
 int main(int argc, char **argv)
 {
-    rondo_backend backend = RONDO_BACKEND_AUTO;
-    if (argc < 2 || rondo_backend_from_name(argv[1], &backend) < 0)
+    if (argc < 2)
         die("usage: pipe_trace BACKEND [SCENARIO]");
+    support_use_backend(argv[1]);
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
         if (argc < 3 || strcmp(argv[2], scenarios[i].name) == 0)
-            play(i, backend);
+            play(i);
     return 0;
 }

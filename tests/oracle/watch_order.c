@@ -521,19 +521,11 @@ static void on_exception(rondo_loop *unused, const rondo_exception_context *cont
     word("reported");
 }
 
-static void play(const char *backend, size_t index)
+static void play(size_t index)
 {
-    rondo_loop_options options = RONDO_LOOP_OPTIONS;
-    must(rondo_backend_from_name(backend, &options.backend));
-    options.extended = true;
-    if (rondo_loop_new(&options, &loop) < 0) {
-        printf("SKIP %s\n", rondo_last_error_message());
-        exit(77);
-    }
-    if (scenarios[index].is_selector_only && rondo_loop_capabilities(loop) & RONDO_CAN_PROACT) {
-        must(rondo_loop_free(loop));
+    if (scenarios[index].is_selector_only && support_backend_is_proactor())
         return;
-    }
+    loop = support_extended_loop();
     rondo_loop_set_exception_handler(loop, on_exception, NULL);
     say_count = 0;
     is_over = false;
@@ -553,8 +545,9 @@ int main(int count, char **arguments)
 {
     if (count < 2)
         return 2;
+    support_use_backend(arguments[1]);
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
         if (count < 3 || strcmp(arguments[2], scenarios[i].name) == 0)
-            play(arguments[1], i);
+            play(i);
     return 0;
 }

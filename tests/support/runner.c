@@ -3,7 +3,8 @@
  *
  * The happy path: the backends are probed, and for each that can run here the suite is built and run with
  * support_backend() naming it. A backend that cannot run is printed with its reason. Failures: a failing case
- * or no backend at all make the program fail; a case that hangs is ended by the deadline.
+ * or no backend at all make the program fail; a case that hangs is ended by the deadline. A program
+ * that is told its backend ends where that cannot run.
  * Invariant: the current backend does not change while a suite runs. */
 #include "support.h"
 
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BACKENDS = 16 };
+enum { MAX_BACKENDS = 16, SKIPPED = 77 };
 
 static rondo_backend_info current = { .backend = RONDO_BACKEND_AUTO, .name = NULL };
 
@@ -128,15 +129,49 @@ int support_main_once(const char *name, void (*add_cases)(Suite *suite))
     return run_suite(name, add_cases);
 }
 
-int support_each_backend(void (*body)(void))
+void support_use_backend(const char *name)
 {
+    rondo_backend wanted;
+    if (rondo_backend_from_name(name, &wanted) < 0) {
+        fprintf(stderr, "%s\n", rondo_last_error_message());
+        exit(2);
+    }
     rondo_backend_info infos[MAX_BACKENDS];
     size_t count = probe(infos);
-    size_t index = 0;
-    int ran = 0;
-    while (next_backend(infos, count, &index)) {
-        body();
-        ran++;
+    const char *reason = "the name is for several of them";
+    for (size_t i = 0; i < count; i++) {
+        if (infos[i].backend != wanted)
+            continue;
+        current = infos[i];
+        if (current.available)
+            return;
+        reason = current.reason ? current.reason : "no reason given";
     }
-    return ran;
+    fprintf(stderr, "SKIP backend %s: %s\n", name, reason);
+    exit(SKIPPED);
+}
+
+static void (*asserting)(void);
+
+START_TEST(test_assertions)
+{
+    asserting();
+}
+END_TEST
+
+int support_assertions(const char *name, void (*body)(void))
+{
+    asserting = body;
+    Suite *suite = suite_create(name);
+    TCase *tcase = tcase_create(name);
+    tcase_add_test(tcase, test_assertions);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_SILENT);
+    int failed = srunner_ntests_failed(runner);
+    if (failed)
+        srunner_print(runner, CK_NORMAL);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

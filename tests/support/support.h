@@ -29,9 +29,13 @@ int support_main_once(const char *name, void (*add_cases)(Suite *suite));
 /* A case of @suite with the checks described above. */
 TCase *support_case(Suite *suite, const char *name);
 
-/* For programs that are no Check suites: call @body once for each backend that can run here, with
- * support_backend set. Returns how many there were. */
-int support_each_backend(void (*body)(void));
+/* For programs that are told their backend: it becomes the current one. Ends the program with 77 and the reason where it
+ * cannot run here, with 2 if no backend has the name. */
+void support_use_backend(const char *name);
+
+/* Call @body in this process as a case of its own, without the checks of support_case: Check's assertions want one around
+ * them. What failed is printed. Returns what main returns. */
+int support_assertions(const char *name, void (*body)(void));
 
 /* The backend whose turn it is, and what is known of it. */
 rondo_backend support_backend(void);
