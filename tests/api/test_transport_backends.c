@@ -83,13 +83,6 @@ START_TEST(test_wait_for_a_timer)
 }
 END_TEST
 
-static uint64_t passes_of(rondo_loop *loop)
-{
-    rondo_loop_metrics metrics = { .size = sizeof metrics };
-    ck_assert_int_eq(rondo_loop_get_metrics(loop, &metrics), 0);
-    return metrics.passes;
-}
-
 /* A peer that has ended its own half and does not read: nothing turns until there is room. */
 START_TEST(test_wait_for_room)
 {
@@ -104,10 +97,10 @@ START_TEST(test_wait_for_room)
     for (size_t i = 0; i < 8; i++) /* more than one piece is left */
         ck_assert_int_eq(rondo_transport_write(conn.transport, bytes + i * (1 << 20), 1 << 20), 0);
     support_run_passes(loop, 20);
-    uint64_t before = passes_of(loop);
+    uint64_t before = support_passes(loop);
     rondo_loop_call_later(loop, RONDO_MS(20), NULL, stop, loop);
     support_run(loop);
-    ck_assert_uint_le(passes_of(loop) - before, 10);
+    ck_assert_uint_le(support_passes(loop) - before, 10);
     run_until(loop, peer_drain(&sink) == sizeof bytes);
     ck_assert(!sink.corrupt);
     /* and once more, to be given up */

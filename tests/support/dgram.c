@@ -126,6 +126,32 @@ rondo_loop *dgram_loop(void)
     return support_extended_loop();
 }
 
+rondo_datagram_options dgram_local(int port)
+{
+    rondo_datagram_options options = RONDO_DATAGRAM_OPTIONS;
+    options.local_host = "127.0.0.1";
+    options.local_port = port;
+    return options;
+}
+
+rondo_datagram_options dgram_paths(const char *local, const char *remote)
+{
+    rondo_datagram_options options = RONDO_DATAGRAM_OPTIONS;
+    options.local_path = local;
+    options.remote_path = remote;
+    return options;
+}
+
+int dgram_error(rondo_loop *loop, const rondo_datagram_options *options)
+{
+    dgram self = { 0 };
+    rondo_future *future = rondo_create_datagram_endpoint(loop, dgram_factory, &self, options);
+    int rc = future ? net_finish(loop, future, NULL) : rondo_last_error();
+    if (rc == 0)
+        dgram_done(loop, &self);
+    return rc;
+}
+
 void dgram_open(rondo_loop *loop, dgram *self, const rondo_datagram_options *options)
 {
     void *transport = NULL;
@@ -162,6 +188,20 @@ rondo_socket dgram_pair(rondo_loop *loop, dgram *self)
     options.sock = pair[0];
     dgram_open(loop, self, &options);
     return pair[1];
+}
+
+int dgram_fill(rondo_loop *loop, dgram *self, rondo_socket peer)
+{
+    int port = dgram_bind(loop, self, "127.0.0.1");
+    trace_clear();
+    for (char digit = '1'; digit <= '5'; digit++)
+        udp_send(peer, port, &digit, 1);
+    return port;
+}
+
+void dgram_close(dgram *self)
+{
+    rondo_transport_close(self->transport);
 }
 
 void dgram_end(dgram *self)

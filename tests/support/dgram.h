@@ -36,6 +36,12 @@ rondo_protocol *dgram_factory(void *self);
 /* A loop on the current backend that has datagrams: extended, for a proactor. */
 rondo_loop *dgram_loop(void);
 
+/* Options of an endpoint on 127.0.0.1 and @port, and of one that has these paths; NULL: without. */
+rondo_datagram_options dgram_local(int port);
+rondo_datagram_options dgram_paths(const char *local, const char *remote);
+
+/* What making an endpoint from @options ends with, the call itself included; what is made is ended again. */
+int dgram_error(rondo_loop *loop, const rondo_datagram_options *options);
 /* Make an endpoint from @options; it must succeed. */
 void dgram_open(rondo_loop *loop, dgram *self, const rondo_datagram_options *options);
 /* One that is bound to @host (a number) and a free port, which is returned. */
@@ -44,6 +50,12 @@ int dgram_bind(rondo_loop *loop, dgram *self, const char *host);
 void dgram_connect(rondo_loop *loop, dgram *self, int port);
 /* One over an end of a Unix pair of datagram sockets, whose queues are short; the other end is returned. */
 rondo_socket dgram_pair(rondo_loop *loop, dgram *self);
+
+/* dgram_bind, and five datagrams "1" ... "5" of @peer that wait for it; the trace is empty then. */
+int dgram_fill(rondo_loop *loop, dgram *self, rondo_socket peer);
+
+/* A hook that closes its transport. */
+void dgram_close(dgram *self);
 
 /* Let go of it; fails the case if its events came in a wrong order. dgram_done: abort it first. */
 void dgram_end(dgram *self);

@@ -68,6 +68,13 @@ void support_run_passes(rondo_loop *loop, int passes)
     }
 }
 
+uint64_t support_passes(rondo_loop *loop)
+{
+    rondo_loop_metrics metrics = { .size = sizeof metrics };
+    ck_assert_int_eq(rondo_loop_get_metrics(loop, &metrics), 0);
+    return metrics.passes;
+}
+
 static rondo_ns read_virtual_clock(void *context)
 {
     (void) context;

@@ -60,6 +60,9 @@ void support_loop_end(rondo_loop *loop);
 /* Run passes until everything that is queued now, and @passes - 1 generations after it, has run. */
 void support_run_passes(rondo_loop *loop, int passes);
 
+/* How many passes @loop has begun. */
+uint64_t support_passes(rondo_loop *loop);
+
 /* run_forever, which must end by a stop. */
 void support_run(rondo_loop *loop);
 
