@@ -1,31 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* create_connection: its arguments, the order of what happens, existing sockets. */
-#define _GNU_SOURCE
+/* create_connection: the order of what happens, the factory, and connection_made. */
 #include "peer.h"
 #include "resolver.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-
-static rondo_connection_options to(const char *host, int port)
-{
-    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
-    options.host = host;
-    options.port = port;
-    return options;
-}
-
-static rondo_protocol *tracing_factory(void *conn)
-{
-    trace("factory");
-    return net_factory(conn);
-}
-
-/* --- the way of a connection ---------------------------------------------------------------- */
 
 struct pair {
     rondo_loop *loop;
@@ -39,7 +21,7 @@ struct pair {
 static int connect_task(void *context)
 {
     struct pair *pair = context;
-    rondo_connection_options options = to(pair->host, pair->port);
+    rondo_connection_options options = net_to(pair->host, pair->port);
     return rondo_await_connection(rondo_create_connection(pair->loop, net_factory, pair->conn, &options),
                                   &pair->transport, &pair->protocol);
 }
@@ -103,8 +85,8 @@ START_TEST(test_order)
     fake_resolver fake = { .answers = { { .addresses = { { "127.0.0.1", port, 0 } }, .count = 1 } },
                            .answer_count = 1 };
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("example.test", port);
-    rondo_future *future = rondo_create_connection(loop, tracing_factory, &conn, &options);
+    rondo_connection_options options = net_to("example.test", port);
+    rondo_future *future = rondo_create_connection(loop, net_traced_factory, &conn, &options);
     ck_assert_ptr_nonnull(future);
     ck_assert_int_eq(rondo_future_add_done_callback(future, returned, NULL), 0);
     run_until(loop, peer_has_connection(listener));
@@ -154,7 +136,23 @@ START_TEST(test_borrowed_texts)
 }
 END_TEST
 
-/* --- the factory ---------------------------------------------------------------------------- */
+START_TEST(test_nodelay)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { 0 };
+    int port;
+    rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
+    rondo_connection_options options = net_to("127.0.0.1", port);
+    ck_assert_int_eq(net_finish(loop, rondo_create_connection(loop, net_factory, &conn, &options), NULL), 0);
+    /* CON-21 */
+    ck_assert_int_eq(peer_option(rondo_transport_socket(conn.transport), IPPROTO_TCP, TCP_NODELAY), 1);
+    peer_close(listener);
+    net_done(loop, &conn);
+    support_loop_end(loop);
+}
+END_TEST
+
+/* --- the factory ------------------------------------------------------------------------------------------------- */
 
 static rondo_protocol *existing;
 
@@ -171,7 +169,7 @@ START_TEST(test_existing_protocol)
     int port;
     rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
     existing = net_factory(&conn);
-    rondo_connection_options options = to("127.0.0.1", port);
+    rondo_connection_options options = net_to("127.0.0.1", port);
     /* CON-03: the factory may return what exists */
     ck_assert_int_eq(net_finish(loop, rondo_create_connection(loop, existing_factory, NULL, &options), NULL),
                      0);
@@ -194,8 +192,8 @@ START_TEST(test_factory_not_called)
     int port;
     size_t descriptors = peer_descriptors();
     rondo_socket bound = peer_bound("127.0.0.1", &port);
-    rondo_connection_options options = to("127.0.0.1", port);
-    int rc = net_finish(loop, rondo_create_connection(loop, tracing_factory, &conn, &options), NULL);
+    rondo_connection_options options = net_to("127.0.0.1", port);
+    int rc = net_finish(loop, rondo_create_connection(loop, net_traced_factory, &conn, &options), NULL);
     /* CON-03: not where connecting fails; CON-12: the one error as it is */
     ck_assert_int_eq(rc, RONDO_ECONNREFUSED);
     trace_is("");
@@ -225,7 +223,7 @@ START_TEST(test_failing_factory)
     int port;
     rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
     size_t descriptors = peer_descriptors();
-    rondo_connection_options options = to("127.0.0.1", port);
+    rondo_connection_options options = net_to("127.0.0.1", port);
     rondo_protocol_factory *factory = _i ? silent_factory : failing_factory;
     int rc = net_finish(loop, rondo_create_connection(loop, factory, NULL, &options), NULL);
     /* CON-02: the call fails with the factory's error, and the socket is closed */
@@ -246,250 +244,7 @@ START_TEST(test_failing_factory)
 }
 END_TEST
 
-/* --- arguments ------------------------------------------------------------------------------ */
-
-static void is_refused(rondo_loop *loop, const rondo_connection_options *options)
-{
-    rondo_future *future = rondo_create_connection(loop, tracing_factory, NULL, options);
-    ck_assert_ptr_null(future);
-    ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
-    ck_assert_str_ne(rondo_last_error_message(), "");
-    /* waiting for NULL gives the error of the call */
-    ck_assert_int_eq(rondo_loop_run_until_complete(loop, future, NULL), RONDO_EINVAL);
-    trace_is("");
-}
-
-START_TEST(test_neither_or_both)
-{
-    rondo_loop *loop = support_loop();
-    rondo_socket pair[2];
-    peer_pair(pair);
-    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
-    /* CON-05: neither */
-    is_refused(loop, &options);
-    /* CON-05: both */
-    options.sock = pair[0];
-    options.host = "127.0.0.1";
-    is_refused(loop, &options);
-    options.host = NULL;
-    options.port = 80;
-    is_refused(loop, &options);
-    options.port = RONDO_NO_PORT;
-    options.service = "80";
-    is_refused(loop, &options);
-    /* the socket is still the caller's */
-    ck_assert(peer_is_open(pair[0]));
-    ck_assert(!peer_is_nonblocking(pair[0]));
-    peer_close(pair[0]);
-    peer_close(pair[1]);
-    support_loop_end(loop);
-}
-END_TEST
-
-START_TEST(test_sock_excludes)
-{
-    rondo_loop *loop = support_loop();
-    rondo_socket pair[2];
-    peer_pair(pair);
-    /* CON-07: none of the six */
-    for (int i = 0; i < 5; i++) {
-        rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
-        options.sock = pair[0];
-        if (i == 0)
-            options.family = AF_INET;
-        if (i == 1)
-            options.proto = IPPROTO_TCP;
-        if (i == 2)
-            options.flags = AI_PASSIVE;
-        if (i == 3)
-            options.local_host = "127.0.0.1";
-        if (i == 4)
-            options.local_port = 0;
-        is_refused(loop, &options);
-    }
-    ck_assert(peer_is_open(pair[0]));
-    peer_close(pair[0]);
-    peer_close(pair[1]);
-    support_loop_end(loop);
-}
-END_TEST
-
-START_TEST(test_wrong_sock)
-{
-    rondo_loop *loop = support_loop();
-    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
-    int port;
-    rondo_socket socks[] = { peer_datagram(), peer_unconnected(), peer_listen("127.0.0.1", 1, &port) };
-    rondo_socket client = peer_connect("127.0.0.1", port); /* the listener has something to read */
-    /* CON-06: a connected stream socket, else refused */
-    for (size_t i = 0; i < 3; i++) {
-        options.sock = socks[i];
-        is_refused(loop, &options);
-        ck_assert(peer_is_open(socks[i]));
-        peer_close(socks[i]);
-    }
-    /* a number that is no descriptor */
-    options.sock = socks[2];
-    is_refused(loop, &options);
-    peer_close(client);
-    support_loop_end(loop);
-}
-END_TEST
-
-/* A connection that its peer has reset before it was given: as in asyncio, the protocol hears of that. */
-START_TEST(test_reset_before)
-{
-    rondo_loop *loop = support_loop();
-    net_conn conn = { .name = "c" };
-    rondo_socket pair[2];
-    peer_tcp_pair(pair);
-    peer_reset(pair[1]);
-    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
-    options.sock = pair[0];
-    rondo_future *future = rondo_create_connection(loop, net_factory, &conn, &options);
-    ck_assert_ptr_nonnull(future);
-    run_until(loop, conn.losts == 1 && !peer_is_open(pair[0]));
-    trace_is("c.made c.lost:RONDO_ECONNRESET");
-    ck_assert_int_eq(rondo_future_result(future, NULL), 0);
-    rondo_future_unref(future);
-    net_conn_end(&conn);
-    support_loop_end(loop);
-}
-END_TEST
-
-START_TEST(test_bad_values)
-{
-    rondo_loop *loop = support_loop();
-    static const int ports[] = { -2, 65536, 1 << 30 };
-    for (size_t i = 0; i < 3; i++) {
-        rondo_connection_options options = to("127.0.0.1", ports[i]);
-        is_refused(loop, &options);
-        options = to("127.0.0.1", 80);
-        options.local_host = "127.0.0.1";
-        options.local_port = ports[i];
-        is_refused(loop, &options);
-    }
-    rondo_connection_options options = to("127.0.0.1", 80);
-    options.service = "80";
-    is_refused(loop, &options);
-    options = to("127.0.0.1", 80);
-    options.size = 0;
-    is_refused(loop, &options);
-    options = to("127.0.0.1", 80);
-    options.happy_eyeballs_delay = -1;
-    is_refused(loop, &options);
-    options = to("127.0.0.1", 80);
-    options.interleave = -1;
-    is_refused(loop, &options);
-    support_loop_end(loop);
-}
-END_TEST
-
-START_TEST(test_null)
-{
-    rondo_loop *loop = support_loop();
-    rondo_connection_options options = to("127.0.0.1", 80);
-    ck_assert_ptr_null(rondo_create_connection(NULL, net_factory, NULL, &options));
-    ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
-    ck_assert_ptr_null(rondo_create_connection(loop, NULL, NULL, &options));
-    ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
-    ck_assert_ptr_null(rondo_create_connection(loop, net_factory, NULL, NULL));
-    ck_assert_int_eq(rondo_last_error(), RONDO_EINVAL);
-    /* outside of a task there is nothing to wait in */
-    ck_assert_int_lt(rondo_await_connection(NULL, NULL, NULL), 0);
-    support_loop_end(loop);
-}
-END_TEST
-
-START_TEST(test_closed_loop)
-{
-    rondo_loop *loop = support_loop();
-    rondo_socket pair[2];
-    peer_pair(pair);
-    ck_assert_int_eq(rondo_loop_close(loop), 0);
-    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
-    options.sock = pair[0];
-    ck_assert_ptr_null(rondo_create_connection(loop, net_factory, NULL, &options));
-    ck_assert_int_eq(rondo_last_error(), RONDO_ECLOSED);
-    options = to("127.0.0.1", 80);
-    ck_assert_ptr_null(rondo_create_connection(loop, net_factory, NULL, &options));
-    ck_assert_int_eq(rondo_last_error(), RONDO_ECLOSED);
-    ck_assert(peer_is_open(pair[0]));
-    peer_close(pair[0]);
-    peer_close(pair[1]);
-    support_loop_end(loop);
-}
-END_TEST
-
-/* --- an existing socket --------------------------------------------------------------------- */
-
-START_TEST(test_sock)
-{
-    rondo_loop *loop = support_loop();
-    net_conn conn = { 0 };
-    rondo_socket pair[2];
-    peer_tcp_pair(pair);
-    ck_assert(!peer_is_nonblocking(pair[0]));
-    net_adopt(loop, &conn, pair[0]);
-    /* CON-06: the same descriptor, non-blocking, owned by the transport */
-    ck_assert_int_eq(rondo_transport_socket(conn.transport), pair[0]);
-    ck_assert(peer_is_nonblocking(pair[0]));
-    /* CON-21 */
-    ck_assert_int_eq(peer_option(pair[0], IPPROTO_TCP, TCP_NODELAY), 1);
-    rondo_transport_close(conn.transport);
-    run_until(loop, conn.losts == 1 && !peer_is_open(pair[0]));
-    peer_close(pair[1]);
-    net_done(loop, &conn);
-    support_loop_end(loop);
-}
-END_TEST
-
-START_TEST(test_sock_unix)
-{
-    rondo_loop *loop = support_loop();
-    net_conn conn = { .echo = true };
-    /* CON-06: any family; CON-21: TCP_NODELAY is left alone there, without a word */
-    rondo_socket peer = net_open(loop, &conn);
-    peer_send_text(peer, "over unix");
-    run_until(loop, conn.received == 9 && rondo_transport_get_write_buffer_size(conn.transport) == 0);
-    peer_expect(peer, "over unix");
-    peer_close(peer);
-    net_done(loop, &conn);
-    support_loop_end(loop);
-}
-END_TEST
-
-START_TEST(test_sock_type_bits)
-{
-    rondo_loop *loop = support_loop();
-    net_conn conn = { 0 };
-    int pair[2];
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-    /* CON-06: the type is compared without the flag bits */
-    net_adopt(loop, &conn, pair[0]);
-    peer_close(pair[1]);
-    net_done(loop, &conn);
-    support_loop_end(loop);
-}
-END_TEST
-
-START_TEST(test_nodelay)
-{
-    rondo_loop *loop = support_loop();
-    net_conn conn = { 0 };
-    int port;
-    rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
-    rondo_connection_options options = to("127.0.0.1", port);
-    ck_assert_int_eq(net_finish(loop, rondo_create_connection(loop, net_factory, &conn, &options), NULL), 0);
-    /* CON-21 */
-    ck_assert_int_eq(peer_option(rondo_transport_socket(conn.transport), IPPROTO_TCP, TCP_NODELAY), 1);
-    peer_close(listener);
-    net_done(loop, &conn);
-    support_loop_end(loop);
-}
-END_TEST
-
-/* --- connection_made ------------------------------------------------------------------------ */
+/* --- connection_made --------------------------------------------------------------------------------------------- */
 
 static void close_in_made(net_conn *conn)
 {
@@ -574,32 +329,18 @@ END_TEST
 
 static void add_cases(Suite *suite)
 {
-    TCase *way = support_case(suite, "order");
-    tcase_add_test(way, test_ipv4);
-    tcase_add_test(way, test_ipv6);
-    tcase_add_test(way, test_order);
-    tcase_add_test(way, test_borrowed_texts);
-    tcase_add_test(way, test_existing_protocol);
-    tcase_add_test(way, test_factory_not_called);
-    tcase_add_loop_test(way, test_failing_factory, 0, 2);
-    tcase_add_loop_test(way, test_ended_in_made, 0, 2);
-    tcase_add_test(way, test_lost_before_it_is_looked_at);
-    tcase_add_test(way, test_failing_made);
-
-    TCase *arguments = support_case(suite, "arguments");
-    tcase_add_test(arguments, test_neither_or_both);
-    tcase_add_test(arguments, test_sock_excludes);
-    tcase_add_test(arguments, test_wrong_sock);
-    tcase_add_test(arguments, test_reset_before);
-    tcase_add_test(arguments, test_bad_values);
-    tcase_add_test(arguments, test_null);
-    tcase_add_test(arguments, test_closed_loop);
-
-    TCase *sock = support_case(suite, "sock");
-    tcase_add_test(sock, test_sock);
-    tcase_add_test(sock, test_sock_unix);
-    tcase_add_test(sock, test_sock_type_bits);
-    tcase_add_test(sock, test_nodelay);
+    TCase *tcase = support_case(suite, "order");
+    tcase_add_test(tcase, test_ipv4);
+    tcase_add_test(tcase, test_ipv6);
+    tcase_add_test(tcase, test_order);
+    tcase_add_test(tcase, test_borrowed_texts);
+    tcase_add_test(tcase, test_nodelay);
+    tcase_add_test(tcase, test_existing_protocol);
+    tcase_add_test(tcase, test_factory_not_called);
+    tcase_add_loop_test(tcase, test_failing_factory, 0, 2);
+    tcase_add_loop_test(tcase, test_ended_in_made, 0, 2);
+    tcase_add_test(tcase, test_lost_before_it_is_looked_at);
+    tcase_add_test(tcase, test_failing_made);
 }
 
 int main(void)

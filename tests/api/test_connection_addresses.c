@@ -10,14 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static rondo_connection_options to(const char *host, int port)
-{
-    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
-    options.host = host;
-    options.port = port;
-    return options;
-}
-
 static int connect_with(rondo_loop *loop, net_conn *conn, const rondo_connection_options *options)
 {
     return net_finish(loop, rondo_create_connection(loop, net_factory, conn, options), NULL);
@@ -44,7 +36,7 @@ START_TEST(test_query)
     fake_resolver fake = { .answers = { { .error = RONDO_EAI_NONAME } }, .answer_count = 1 };
     fake_resolver_install(loop, &fake);
     net_conn conn = { 0 };
-    rondo_connection_options options = to("example.test", 4711);
+    rondo_connection_options options = net_to("example.test", 4711);
     options.family = AF_INET;
     options.proto = IPPROTO_TCP;
     options.flags = AI_ADDRCONFIG;
@@ -72,7 +64,7 @@ START_TEST(test_numbers_skip_the_resolver)
     char service[8];
     rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("127.0.0.1", port);
+    rondo_connection_options options = net_to("127.0.0.1", port);
     /* CON-09: a number and a number */
     ck_assert_int_eq(connect_with(loop, &conn, &options), 0);
     /* CON-09: a number and a number as text */
@@ -81,7 +73,7 @@ START_TEST(test_numbers_skip_the_resolver)
     options.service = service;
     ck_assert_int_eq(connect_with(loop, &second, &options), 0);
     /* CON-09: no port means 0, where nobody can listen */
-    options = to("127.0.0.1", RONDO_NO_PORT);
+    options = net_to("127.0.0.1", RONDO_NO_PORT);
     ck_assert_int_eq(rondo_err_class(connect_with(loop, &conn, &options)), RONDO_CLASS_OS);
     ck_assert_uint_eq(fake.asked, 0);
     peer_close(listener);
@@ -98,18 +90,18 @@ START_TEST(test_names_do_not_skip_it)
     net_conn conn = { 0 };
     fake_resolver_install(loop, &fake);
     /* CON-09: a service name */
-    rondo_connection_options options = to("127.0.0.1", RONDO_NO_PORT);
+    rondo_connection_options options = net_to("127.0.0.1", RONDO_NO_PORT);
     options.service = "http";
     ck_assert_int_eq(connect_with(loop, &conn, &options), RONDO_EAI_NONAME);
     ck_assert_uint_eq(fake.asked, 1);
     ck_assert_str_eq(fake.lookups[0].service, "http");
     /* CON-09: a zone */
-    options = to("fe80::1%lo", 80);
+    options = net_to("fe80::1%lo", 80);
     ck_assert_int_eq(connect_with(loop, &conn, &options), RONDO_EAI_NONAME);
     ck_assert_uint_eq(fake.asked, 2);
     ck_assert_str_eq(fake.lookups[1].host, "fe80::1%lo");
     /* a number that is none */
-    options = to("127.0.0.256", 80);
+    options = net_to("127.0.0.256", 80);
     ck_assert_int_eq(connect_with(loop, &conn, &options), RONDO_EAI_NONAME);
     ck_assert_uint_eq(fake.asked, 3);
     fake_resolver_end(&fake);
@@ -123,11 +115,11 @@ START_TEST(test_system_resolver)
     net_conn conn = { 0 };
     int port;
     rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
-    rondo_connection_options options = to("localhost", port);
+    rondo_connection_options options = net_to("localhost", port);
     options.family = AF_INET;
     ck_assert_int_eq(connect_with(loop, &conn, &options), 0);
     /* CON-10: and its errors: AI_NUMERICHOST keeps it from asking anybody */
-    options = to("no number", port);
+    options = net_to("no number", port);
     options.flags = AI_NUMERICHOST;
     int rc = connect_with(loop, &conn, &options);
     ck_assert_int_eq(rondo_err_class(rc), RONDO_CLASS_RESOLVER);
@@ -147,7 +139,7 @@ START_TEST(test_empty_answer)
     };
     net_conn conn = { 0 };
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("empty.test", 80);
+    rondo_connection_options options = net_to("empty.test", 80);
     /* CON-10: an empty answer for the host */
     ck_assert(is_os_error(connect_with(loop, &conn, &options)));
     ck_assert_uint_eq(fake.asked, 1);
@@ -168,7 +160,7 @@ START_TEST(test_refusing_resolver)
     fake_resolver fake = { .answers = { { .refuse = true } }, .answer_count = 1 };
     net_conn conn = { 0 };
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("example.test", 80);
+    rondo_connection_options options = net_to("example.test", 80);
     /* CON-10: a resolver that cannot even begin */
     ck_assert_int_eq(connect_with(loop, &conn, &options), RONDO_EUSER);
     fake_resolver_end(&fake);
@@ -193,7 +185,7 @@ START_TEST(test_one_after_another)
                                           .count = 4 } },
                            .answer_count = 1 };
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("example.test", 80);
+    rondo_connection_options options = net_to("example.test", 80);
     ck_assert_int_eq(connect_with(loop, &conn, &options), 0);
     /* CON-11: in the order of the resolver until one connects */
     ck_assert_int_eq(peer_port_of(&conn), good);
@@ -224,7 +216,7 @@ START_TEST(test_all_fail_alike)
         .answer_count = 1
     };
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("example.test", 80);
+    rondo_connection_options options = net_to("example.test", 80);
     /* CON-12: several with equal text: the first */
     ck_assert_int_eq(connect_with(loop, &conn, &options), RONDO_ECONNREFUSED);
     peer_close(bound);
@@ -246,7 +238,7 @@ START_TEST(test_all_fail_differently)
         .answer_count = 1
     };
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("example.test", 80);
+    rondo_connection_options options = net_to("example.test", 80);
     rondo_future *future = rondo_create_connection(loop, net_factory, &conn, &options);
     const char *text = NULL;
     run_until(loop, rondo_future_done(future));
@@ -274,7 +266,7 @@ START_TEST(test_local_address)
     char host[64];
     rondo_address address;
     rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
-    rondo_connection_options options = to("127.0.0.1", port);
+    rondo_connection_options options = net_to("127.0.0.1", port);
     options.local_host = "127.0.0.3";
     options.local_port = 0;
     ck_assert_int_eq(connect_with(loop, &conn, &options), 0);
@@ -305,7 +297,7 @@ START_TEST(test_local_address_resolved)
     };
     fake_resolver_install(loop, &fake);
     trace_clear();
-    rondo_connection_options options = to("far.test", port);
+    rondo_connection_options options = net_to("far.test", port);
     options.local_host = "near.test";
     options.local_port = 0;
     ck_assert_int_eq(connect_with(loop, &conn, &options), 0);
@@ -331,7 +323,7 @@ START_TEST(test_local_address_in_use)
     const char *text = NULL;
     rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
     rondo_socket bound = peer_bound("127.0.0.1", &used);
-    rondo_connection_options options = to("127.0.0.1", port);
+    rondo_connection_options options = net_to("127.0.0.1", port);
     options.local_host = "127.0.0.1";
     options.local_port = used;
     rondo_future *future = rondo_create_connection(loop, net_factory, &conn, &options);
@@ -354,7 +346,7 @@ START_TEST(test_local_address_of_other_family)
     net_conn conn = { 0 };
     int port;
     rondo_socket listener = peer_listen("127.0.0.1", 5, &port);
-    rondo_connection_options options = to("127.0.0.1", port);
+    rondo_connection_options options = net_to("127.0.0.1", port);
     options.local_host = "::1";
     options.local_port = 0;
     /* CON-14: no local address of that family is an error of the system's class */
@@ -384,7 +376,7 @@ START_TEST(test_eyeballs_hanging)
     };
     fake_resolver_install(loop, &fake);
     size_t descriptors = peer_descriptors();
-    rondo_connection_options options = to("example.test", 80);
+    rondo_connection_options options = net_to("example.test", 80);
     options.happy_eyeballs_delay = RONDO_MS(30);
     rondo_ns begun = rondo_loop_time(loop);
     ck_assert_int_eq(connect_with(loop, &conn, &options), 0);
@@ -416,7 +408,7 @@ START_TEST(test_eyeballs_failing)
                                           .count = 3 } },
                            .answer_count = 1 };
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("example.test", 80);
+    rondo_connection_options options = net_to("example.test", 80);
     options.happy_eyeballs_delay = RONDO_S(3600);
     /* CON-22: a failure starts the next one at once */
     ck_assert_int_eq(connect_with(loop, &conn, &options), 0);
@@ -442,7 +434,7 @@ START_TEST(test_eyeballs_all_fail)
                                           .count = 3 } },
                            .answer_count = 1 };
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("example.test", 80);
+    rondo_connection_options options = net_to("example.test", 80);
     options.happy_eyeballs_delay = RONDO_MS(1);
     /* CON-22, CON-12 */
     ck_assert_int_eq(connect_with(loop, &conn, &options), RONDO_ECONNREFUSED);
@@ -467,7 +459,7 @@ static int first_of_two_families(rondo_ns delay, int interleave)
                                           .count = 3 } },
                            .answer_count = 1 };
     fake_resolver_install(loop, &fake);
-    rondo_connection_options options = to("example.test", 80);
+    rondo_connection_options options = net_to("example.test", 80);
     options.happy_eyeballs_delay = delay;
     options.interleave = interleave;
     ck_assert_int_eq(connect_with(loop, &conn, &options), 0);

@@ -52,6 +52,13 @@ void net_refused(rondo_future *future, int code)
                   rondo_err_name(code), rondo_last_error_message());
 }
 
+void net_drain(rondo_loop *loop, peer_sink *sink, size_t length)
+{
+    run_until(loop, peer_drain(sink) >= length);
+    ck_assert_uint_eq(sink->received, length);
+    ck_assert(!sink->corrupt);
+}
+
 void net_in_a_task(rondo_loop *loop, rondo_coroutine *body, void *context)
 {
     int rc = net_finish(loop, rondo_create_task(loop, body, context), NULL);
@@ -243,6 +250,20 @@ rondo_protocol *net_factory(void *context)
     if (protocol)
         *(net_conn **) rondo_protocol_data(protocol) = conn;
     return protocol;
+}
+
+rondo_protocol *net_traced_factory(void *context)
+{
+    trace("factory");
+    return net_factory(context);
+}
+
+rondo_connection_options net_to(const char *host, int port)
+{
+    rondo_connection_options options = RONDO_CONNECTION_OPTIONS;
+    options.host = host;
+    options.port = port;
+    return options;
 }
 
 void net_conn_end(net_conn *conn)

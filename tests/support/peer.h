@@ -119,6 +119,9 @@ void net_in_a_task(rondo_loop *loop, rondo_coroutine *body, void *context);
 /* Inside a coroutine: @future, which is consumed, brings a rondo_received with @text, or the error that is returned. */
 int net_expect_received(rondo_future *future, const char *text);
 
+/* Run @loop until @sink has read @length bytes; there must be no more, and all of the pattern. */
+void net_drain(rondo_loop *loop, peer_sink *sink, size_t length);
+
 /* --- a protocol that counts (netloop.c) ----------------------------------------------------- */
 
 /* One connection as its protocol saw it. Zeroed at first; the hooks and settings are the test's, the rest is
@@ -155,8 +158,12 @@ struct net_conn {
     unsigned char *buffer;
 };
 
-/* The factory; @context is a net_conn. */
+/* The factory; @context is a net_conn. net_traced_factory: appends "factory" to the trace, too. */
 rondo_protocol *net_factory(void *conn);
+rondo_protocol *net_traced_factory(void *conn);
+
+/* Options of a connection to @host and @port. */
+rondo_connection_options net_to(const char *host, int port);
 
 /* Let go of what @conn holds; fails the case if its events came in a wrong order. */
 void net_conn_end(net_conn *conn);
