@@ -5,6 +5,7 @@ interop.py."""
 import asyncio
 import os
 import random
+import re
 import shutil
 import socket
 import struct
@@ -358,9 +359,9 @@ NEEDED = {'echo_client': ['--host', '127.0.0.1', '--port', '1'], 'http_server': 
           'tcp_proxy': ['--listen', '127.0.0.1:0', '--to', '127.0.0.1:1']}
 
 
-def run_with(programs, name, backend):
+def run_with(programs, name, backend, **environment):
     return subprocess.run([f'{programs}/{name}', '--backend', backend, *NEEDED.get(name, [])],
-                          capture_output=True, text=True, timeout=PATIENCE)
+                          capture_output=True, text=True, timeout=PATIENCE, env=os.environ | environment)
 
 
 def unknown_backend(programs, backend):
@@ -377,6 +378,9 @@ def backend_that_cannot_run(programs, _):
         if os.path.exists(f'{programs}/{name}'):
             done = run_with(programs, name, 'iocp')
             check(done.returncode == 1 and 'not built' in done.stderr, f'{name}: {done.returncode}, {done.stderr!r}')
+            done = run_with(programs, name, 'io_uring', RONDO_IO_URING='0')
+            check(done.returncode == 1 and re.search('RONDO_IO_URING|not built', done.stderr),
+                  f'{name} without io_uring: {done.returncode}, {done.stderr!r}')
 
 
 if __name__ == '__main__':
