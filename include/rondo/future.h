@@ -42,7 +42,7 @@ RONDO_API int rondo_future_set_error(rondo_future *future, int code, const char 
 
 /** Ask for cancellation (Future.cancel, Task.cancel). A plain future is cancelled at once; a task
  *  gets RONDO_ECANCELLED from the call it waits in, and may refuse. Returns true if the request was
- *  taken, false if the future is done already. */
+ *  taken, false if the future is done already; its error then counts as seen. */
 RONDO_API bool rondo_future_cancel(rondo_future *future);
 
 RONDO_API bool rondo_future_done(const rondo_future *future);

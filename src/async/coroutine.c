@@ -262,7 +262,7 @@ int rondo_coroutine_give_way(struct rondo_coroutine_frame *self, enum rondo_coro
     self->state = (uint8_t) state;
     if (state == RONDO_COROUTINE_QUEUED) {
         self->wake.ready.run = run_step;
-        rondo_loop_queue(self->future.loop, &self->wake.ready);
+        rondo_loop_queue_in_turn(self->future.loop, &self->wake.ready);
     }
     switch_away(self);
     if (!self->throwing)
@@ -333,9 +333,7 @@ static void queue_first_step(struct rondo_coroutine_frame *self)
 {
     self->state = RONDO_COROUTINE_QUEUED;
     self->wake.ready.run = run_step;
-    if (rondo_inbox_has_mail(&self->future.loop->inbox))
-        rondo_loop_take_mail(self->future.loop);
-    rondo_loop_queue(self->future.loop, &self->wake.ready);
+    rondo_loop_queue_in_turn(self->future.loop, &self->wake.ready);
 }
 
 rondo_task *rondo_coroutine_task(rondo_loop *loop, const rondo_task_options *options,

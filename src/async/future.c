@@ -305,8 +305,12 @@ int rondo_future_set_error(rondo_future *future, int code, const char *message)
 
 bool rondo_future_cancel(rondo_future *future)
 {
-    if (!future || rondo_future_is_done(future))
+    if (!future)
         return false;
+    if (rondo_future_is_done(future)) {
+        future->unseen &= future->type->stays_unseen;
+        return false;
+    }
     if (future->loop->closed && !rondo_ready_list_is_empty(&future->waiters)) {
         rondo_fail(RONDO_ECLOSED, "the loop is closed: the callbacks of the future cannot be queued");
         return false;

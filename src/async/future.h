@@ -14,6 +14,7 @@ struct rondo_future_type {
     bool (*cancel)(rondo_future *future);  /* of a pending one; true if the request was taken */
     void (*dispose)(rondo_future *future); /* release the kind's own things and the memory */
     bool is_task;
+    bool stays_unseen; /* cancelling it when it is done does not count as having seen its error: gather */
     /* A task that waits for it goes on in the very step that completes it: for futures that stand for a
      * plain call of a coroutine, which does not give way by itself. */
     bool resumes_directly;

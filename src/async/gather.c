@@ -48,7 +48,9 @@ static void gather_dispose(rondo_future *future)
     rondo_future_dispose(future);
 }
 
-static const struct rondo_future_type gather_type = { .cancel = gather_cancel, .dispose = gather_dispose };
+static const struct rondo_future_type gather_type = { .cancel = gather_cancel,
+                                                      .dispose = gather_dispose,
+                                                      .stays_unseen = true };
 
 static void hand_out(struct gather *self)
 {

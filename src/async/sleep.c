@@ -65,7 +65,7 @@ rondo_future *rondo_sleep(rondo_loop *loop, rondo_ns delay)
     struct sleep_future *self = sleep_of(future);
     if (delay <= 0) {
         self->node.run = run_yield;
-        rondo_loop_queue(loop, &self->node);
+        rondo_loop_queue_in_turn(loop, &self->node);
         return rondo_future_ref(future);
     }
     if (rondo_loop_timer(loop, rondo_loop_deadline(loop, delay), &self->timer, on_timer, future) < 0) {

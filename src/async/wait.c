@@ -324,6 +324,7 @@ struct shield {
     rondo_future future; /* the outer one */
     struct rondo_holder holder;
     struct rondo_waiter waiter;
+    struct rondo_ready cancelled;
     rondo_future *inner;
 };
 
@@ -343,14 +344,27 @@ static void shield_let_go(struct rondo_holder *holder)
         rondo_future_unref(&self->future);
 }
 
-/* asyncio lets go of the inner future in a callback of the outer one, which changes nothing that can be seen. */
+static void run_cancelled(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    struct shield *self = rondo_container(node, struct shield, cancelled);
+    shield_let_go(&self->holder);
+    rondo_future_unref(&self->future);
+}
+
+/* The inner future is let go in a callback of the outer one, the first that it has: an error that comes before counts as
+ * seen. */
 static bool shield_cancel(rondo_future *future)
 {
     struct shield *self = rondo_container(future, struct shield, future);
-    rondo_future_cancel_now(future);
-    if (!rondo_future_is_done(self->inner) && rondo_waiter_remove(&self->waiter))
-        rondo_future_unref(future);
-    return true;
+    if (future->loop->closed) { /* nothing runs any more */
+        shield_let_go(&self->holder);
+        return rondo_future_cancel_now(future);
+    }
+    self->cancelled.run = run_cancelled;
+    rondo_future_ref(future);
+    rondo_loop_queue_in_turn(future->loop, &self->cancelled);
+    return rondo_future_cancel_now(future);
 }
 
 static const struct rondo_future_type shield_type = { .cancel = shield_cancel, .dispose = shield_dispose };

@@ -36,8 +36,7 @@ static int enter_closely(rondo_loop *loop, rondo_callback *callback)
     if (!callback)
         return rondo_fail(RONDO_EINVAL, "no callback given");
     assert(loop); /* or it would not have been let in */
-    if (rondo_inbox_has_mail(&loop->inbox))
-        rondo_loop_take_mail(loop);
+    rondo_loop_take_mail_first(loop);
     return 0;
 }
 

@@ -114,15 +114,14 @@ static inline void rondo_loop_queue(rondo_loop *loop, struct rondo_ready *node)
 
 void rondo_loop_take_mail(rondo_loop *loop); /* calls.c */
 
-/* Between runs call_soon_threadsafe of our own thread goes through the inbox too: what it sent stands before what
- * is queued now. */
+/* What other threads have sent, and our own between runs, stands before what is queued now. */
 static inline void rondo_loop_take_mail_first(rondo_loop *loop)
 {
-    if (!loop->running && rondo_inbox_has_mail(&loop->inbox))
+    if (rondo_inbox_has_mail(&loop->inbox))
         rondo_loop_take_mail(loop);
 }
 
-/* For what a call of the program's queues. */
+/* For what asyncio queues, too: a callback may know that another thread has sent something before. */
 static inline void rondo_loop_queue_in_turn(rondo_loop *loop, struct rondo_ready *node)
 {
     rondo_loop_take_mail_first(loop);

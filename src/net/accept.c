@@ -78,7 +78,7 @@ static void queue_arrival(rondo_server *server, rondo_socket sock, const rondo_a
     if (peer)
         arrival->peer = *peer;
     server->holders++;
-    rondo_loop_queue(loop, &arrival->ready);
+    rondo_loop_queue_in_turn(loop, &arrival->ready);
 }
 
 /* --- the listener ------------------------------------------------------------------------------------------ */

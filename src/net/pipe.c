@@ -39,7 +39,7 @@ void rondo_pipe_ended(struct rondo_stream *stream, int end)
 {
     if (end == 0) {
         stream->recv.ready.run = run_eof; /* the receive is idle */
-        rondo_loop_queue(stream->base.loop, &stream->recv.ready);
+        rondo_loop_queue_in_turn(stream->base.loop, &stream->recv.ready);
     } else if (end != RONDO_EIO) {
         rondo_loop_report(stream->base.loop, (rondo_exception_context){
                                                  .message = "Fatal read error on pipe transport",

@@ -74,6 +74,26 @@ static int act_safe(char *const *arguments)
     return keep_handle("safe", rc, arguments[1], handle);
 }
 
+struct letter {
+    const struct body *body;
+    rondo_handle handle;
+    int rc;
+};
+
+static void send_letter(void *context)
+{
+    struct letter *letter = context;
+    letter->rc = rondo_loop_call_soon_threadsafe(player_loop, &letter->handle, call_body,
+                                                 (void *) (uintptr_t) letter->body);
+}
+
+static int act_thread(char *const *arguments)
+{
+    struct letter letter = { .body = player_body(arguments[0]) };
+    support_thread_join(support_thread_start(send_letter, &letter));
+    return keep_handle("thread", letter.rc, arguments[1], letter.handle);
+}
+
 static int act_later(char *const *arguments)
 {
     rondo_handle handle;
@@ -104,6 +124,12 @@ static int act_dropped(char *const *arguments)
     struct thing *thing = player_find(arguments[0]);
     if (thing)
         trace("dropped:%d", rondo_handle_cancelled(&thing->handle));
+    return GO_ON;
+}
+
+static int act_handler(char *const *arguments)
+{
+    player_handler = player_body(arguments[0]);
     return GO_ON;
 }
 
@@ -201,6 +227,19 @@ static int act_shield(char *const *arguments)
     struct thing *inner = player_find(arguments[1]);
     if (inner)
         keep_future(arguments[0], rondo_shield(rondo_future_ref(inner->future)))->list = inner->list;
+    return GO_ON;
+}
+
+static int act_forget(char *const *arguments)
+{
+    player_tells_unseen = true;
+    struct thing *thing = player_find(arguments[0]);
+    if (!thing)
+        return GO_ON;
+    rondo_future *future = thing->future;
+    thing->name = "";
+    thing->future = NULL;
+    rondo_future_unref(future);
     return GO_ON;
 }
 
@@ -343,9 +382,11 @@ static const struct verb {
     { "drop", act_drop },
     { "dropped", act_dropped },
     { "fail", act_fail },
+    { "forget", act_forget },
     { "fut", act_fut },
     { "gather", act_gather },
     { "gatherx", act_gatherx },
+    { "handler", act_handler },
     { "interrupt", act_interrupt },
     { "kill", act_kill },
     { "later", act_later },
@@ -365,6 +406,7 @@ static const struct verb {
     { "soon", act_soon },
     { "stop", act_stop },
     { "task", act_task },
+    { "thread", act_thread },
     { "time", act_time },
     { "uncancel", act_uncancel },
     { "until", act_until },

@@ -15,6 +15,8 @@
 #include <string.h>
 
 rondo_loop *player_loop;
+const struct body *player_handler;
+bool player_tells_unseen;
 
 static const struct scenario *playing;
 static struct thing *things;
@@ -73,13 +75,25 @@ rondo_ns player_ticks(void)
     return (rondo_loop_time(player_loop) - start) / SUPPORT_TICK;
 }
 
-/* A report of a failed callback. What asyncio would say at a garbage collection is left out. */
+static void report_failure(int error)
+{
+    trace("!%s", error_name(error));
+    int rc = player_handler ? player_run_callback(player_handler) : 0;
+    if (rc < 0)
+        rondo_raise(rc, NULL);
+}
+
+/* What asyncio would say at a garbage collection is left out, unless a scenario lets go of something itself. */
 static void report(rondo_loop *loop, const rondo_exception_context *context, void *user)
 {
     (void) loop;
     (void) user;
-    if (!strstr(context->message, "never retrieved") && !strstr(context->message, "destroyed"))
-        trace("!%s", error_name(context->error));
+    if (strstr(context->message, "destroyed"))
+        return;
+    if (!strstr(context->message, "never retrieved"))
+        report_failure(context->error);
+    else if (player_tells_unseen)
+        trace("unseen:%s", error_name(context->error));
 }
 
 static void ignore(rondo_loop *loop, const rondo_exception_context *context, void *user)
@@ -103,6 +117,8 @@ static void play(const struct scenario *scenario)
 {
     playing = scenario;
     timers = 0;
+    player_handler = NULL;
+    player_tells_unseen = false;
     trace_clear();
     support_memory_begin();
     support_deadline(support_default_deadline());
@@ -139,6 +155,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: core_trace FILE BACKEND [SCENARIO]\n");
         return 2;
     }
+    rondo_log_set_sink(NULL, NULL);
     support_use_backend(argv[2]);
     play_all(argv[1], argc == 4 ? argv[3] : NULL);
     return 0;

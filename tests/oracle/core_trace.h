@@ -38,6 +38,8 @@ struct thing {
 
 /* The scenario that is being played. */
 extern rondo_loop *player_loop;
+extern const struct body *player_handler; /* what the exception handler does, too; NULL: nothing */
+extern bool player_tells_unseen;          /* errors that nobody has looked at are traced */
 
 const struct body *player_body(const char *name);
 struct thing *player_find(const char *name);            /* traces ?NAME and gives NULL where there is none */

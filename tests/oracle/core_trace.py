@@ -13,6 +13,7 @@ import gc
 import logging
 import selectors
 import sys
+import threading
 import warnings
 
 TICK = 1000  # nanoseconds, as in tests/support
@@ -87,6 +88,7 @@ class Player:
         self.names = {}
         self.timers = 0
         self.callbacks = {}
+        self.handler, self.tells_unseen = None, False
         self.loop = TickingLoop()
         self.start = self.loop.now
         self.loop.set_exception_handler(self.report)
@@ -95,9 +97,15 @@ class Player:
         self.words.append(word)
 
     def report(self, loop, context):
-        if "never retrieved" in context["message"] or "destroyed" in context["message"]:
+        if "destroyed" in context["message"]:
+            return
+        if "never retrieved" in context["message"]:
+            if self.tells_unseen:
+                self.say(f"unseen:{name_of(context['exception'])}")
             return
         self.say(f"!{name_of(context['exception'])}")
+        if self.handler:
+            self.run_body(self.handler)
 
     def play(self):
         try:
@@ -105,6 +113,7 @@ class Player:
             return " ".join(self.words)
         finally:
             self.loop.set_exception_handler(lambda loop, context: None)
+            self.tells_unseen = False
             for task in asyncio.all_tasks(self.loop):
                 task._log_destroy_pending = False
             self.names.clear()
@@ -236,6 +245,14 @@ class Player:
     def do_safe(self, body, handle=None):
         self.keep(handle, self.attempt("safe", self.loop.call_soon_threadsafe, self.callback(body)))
 
+    def do_thread(self, body, handle=None):
+        """call_soon_threadsafe by another thread, which has ended when this returns."""
+        def call():
+            self.keep(handle, self.attempt("thread", self.loop.call_soon_threadsafe, self.callback(body)))
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+
     def do_later(self, ticks, body, handle=None):
         self.keep(handle, self.attempt("later", self.loop.call_later, self.delay(ticks), self.callback(body)))
 
@@ -248,6 +265,17 @@ class Player:
 
     def do_dropped(self, handle):
         self.say(f"dropped:{int(self.find(handle).cancelled())}")
+
+    def do_handler(self, body):
+        """What the exception handler does, too."""
+        self.handler = body
+
+    def do_forget(self, name):
+        """Nobody but what uses it holds it any more: an error that was not seen is reported, from now on all are."""
+        self.tells_unseen = True
+        self.find(name)
+        del self.names[name]
+        gc.collect()
 
     def do_fut(self, name):
         self.keep(name, self.loop.create_future())
