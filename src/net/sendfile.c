@@ -4,8 +4,10 @@
  * The happy path: reading is paused and writing locked; once the transport has sent what was written before, one call sends
  * as much as the socket takes, at most a budget for each pass, and the next follows when there is room. Without such a call
  * the file is read and written block by block, each when the one before has gone.
+ * Behind the last byte it hears of room once more, and reading and writing go on in the pass after its future is done, before
+ * whoever waits for that: this is when asyncio's task does it.
  * Failures: those of the calls, by the future; the end of the transport ends it, too. Invariant: a sending
- * is its stream's exactly until its future is done; then only its operation, which was cancelled, or its node hold it. */
+ * is its stream's until that pass; then only its operation, which was cancelled, or its nodes hold it. */
 #include <rondo/sendfile.h>
 
 #include <limits.h>
@@ -21,6 +23,7 @@ struct rondo_sending {
     rondo_future future;         /* first */
     struct rondo_op op;          /* waits for room; holds a reference while it is active */
     struct rondo_ready again;    /* the next pass; holds one while it is queued */
+    struct rondo_ready over;     /* the same, when the future is done */
     struct rondo_stream *stream; /* NULL: it is over. Each holds the other */
     rondo_file file;
     int64_t offset;
@@ -31,6 +34,8 @@ struct rondo_sending {
     bool is_native;
     bool may_fall_back;
     bool resumes_reading;
+    bool is_starting; /* in rondo_sendfile */
+    bool is_over;     /* the future is done, or about to be */
 };
 
 static bool sending_cancel(rondo_future *future);
@@ -48,50 +53,95 @@ static void sending_dispose(rondo_future *future)
     rondo_future_dispose(future);
 }
 
+/* The stream may be written to again, if it was not given to another sending since. */
+static void unlock(struct rondo_sending *self)
+{
+    struct rondo_driver *driver = self->stream->base.loop->core.driver;
+    const struct rondo_output *output = self->stream->out;
+    if (output && output->sending == self)
+        rondo_stream_unlock(self->stream);
+    driver->ops->cancel(driver, &self->op);
+}
+
 /* The stream is its own again. The future, which may go with this, is done. */
 static void let_go(struct rondo_sending *self)
 {
     struct rondo_stream *stream = self->stream;
-    struct rondo_driver *driver = stream->base.loop->core.driver;
+    unlock(self);
     self->stream = NULL;
-    rondo_stream_unlock(stream);
-    driver->ops->cancel(driver, &self->op);
     if (self->resumes_reading)
         rondo_transport_resume_reading(&stream->base); /* nothing, where it is closing */
     rondo_transport_unref(&stream->base);
     rondo_future_unref(&self->future);
 }
 
+static void run_over(struct rondo_ready *node, struct rondo_core *core)
+{
+    (void) core;
+    struct rondo_sending *self = rondo_container(node, struct rondo_sending, over);
+    if (self->stream)
+        let_go(self);
+    rondo_future_unref(&self->future);
+}
+
+/* The future is done next: who waits for it comes behind this. */
+static void end(struct rondo_sending *self)
+{
+    self->is_over = true;
+    self->over.run = run_over;
+    rondo_future_ref(&self->future);
+    rondo_loop_queue_in_turn(self->future.loop, &self->over);
+}
+
 static bool sending_cancel(rondo_future *future)
 {
     struct rondo_sending *self = rondo_container(future, struct rondo_sending, future);
-    bool taken = rondo_future_cancel_now(future);
-    if (self->stream)
+    if (self->stream) {
+        end(self);
+        unlock(self);
+    }
+    return rondo_future_cancel_now(future);
+}
+
+/* Where it is over at once nobody waits yet. */
+static void end_or_let_go(struct rondo_sending *self, bool at_once)
+{
+    if (at_once)
         let_go(self);
-    return taken;
+    else
+        end(self);
 }
 
 static void finish(struct rondo_sending *self)
 {
+    rondo_future_ref(&self->future);
+    end_or_let_go(self, self->is_starting);
     rondo_future_finish(&self->future, self->sent < INT_MAX ? (int) self->sent : INT_MAX, NULL, NULL);
-    let_go(self);
+    rondo_future_unref(&self->future);
+}
+
+static void fail_with(struct rondo_sending *self, int code, bool at_once)
+{
+    rondo_future_ref(&self->future);
+    end_or_let_go(self, at_once);
+    rondo_future_fail(&self->future, code,
+                      code == RONDO_ENOTSUP ? "the system cannot send this file to this socket" : NULL);
+    rondo_future_unref(&self->future);
 }
 
 static void fail(struct rondo_sending *self, int code)
 {
-    if (code == RONDO_ENOTSUP)
-        rondo_future_fail(&self->future, code, "the system cannot send this file to this socket");
-    else
-        rondo_future_fail(&self->future, code, NULL);
-    let_go(self);
+    fail_with(self, code, self->is_starting);
 }
 
 void rondo_sending_lost(struct rondo_sending *self, int error)
 {
-    if (error == RONDO_ECLOSED) /* the loop closes, and rondo_future_cancel would refuse */
+    if (self->is_over)
+        let_go(self);
+    else if (error == RONDO_ECLOSED) /* the loop closes, and rondo_future_cancel would refuse */
         sending_cancel(&self->future);
     else
-        fail(self, error ? error : RONDO_ECONNABORTED);
+        fail_with(self, error ? error : RONDO_ECONNABORTED, true);
 }
 
 /* --- sending ----------------------------------------------------------------------------------------------- */
@@ -113,9 +163,10 @@ static size_t cut(const struct rondo_sending *self, size_t most)
 static void on_room(struct rondo_op *op)
 {
     struct rondo_sending *self = rondo_container(op, struct rondo_sending, op);
-    if (self->stream && op->result < 0)
+    bool goes_on = self->stream && !self->is_over;
+    if (goes_on && op->result < 0)
         fail(self, (int) op->result);
-    else if (self->stream)
+    else if (goes_on)
         step(self);
     rondo_future_unref(&self->future);
 }
@@ -137,7 +188,7 @@ static void run_again(struct rondo_ready *node, struct rondo_core *core)
 {
     (void) core;
     struct rondo_sending *self = rondo_container(node, struct rondo_sending, again);
-    if (self->stream)
+    if (self->stream && !self->is_over)
         step(self);
     rondo_future_unref(&self->future);
 }
@@ -194,10 +245,12 @@ static void write_blocks(struct rondo_sending *self)
 
 static void send_file(struct rondo_sending *self)
 {
-    ptrdiff_t n = rondo_file_send(self->stream->base.sock, self->file, self->offset, cut(self, BUDGET));
+    ptrdiff_t n = 0;
+    if (self->left)
+        n = rondo_file_send(self->stream->base.sock, self->file, self->offset, cut(self, BUDGET));
     if (n > 0)
         note(self, n);
-    if (n == 0 || !self->left) {
+    if (n == 0) {
         finish(self);
     } else if (n > 0 || n == RONDO_EAGAIN) {
         wait_for_room(self);
@@ -221,9 +274,15 @@ static void step(struct rondo_sending *self)
     rondo_future_unref(&self->future);
 }
 
+/* In asyncio a task is woken by that. */
 void rondo_sending_flushed(struct rondo_sending *self)
 {
-    step(self);
+    if (self->is_over)
+        return;
+    if (self->is_native)
+        go_on_later(self);
+    else
+        step(self);
 }
 
 /* --- the call ------------------------------------------------------------------------------------------------ */
@@ -294,6 +353,8 @@ rondo_future *rondo_sendfile(rondo_transport *transport, rondo_file file, int64_
     if (ret_sent)
         *ret_sent = 0;
     rondo_transport_pause_reading(transport);
+    self->is_starting = true;
     step(self);
+    self->is_starting = false;
     return future;
 }

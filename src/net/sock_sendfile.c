@@ -54,11 +54,13 @@ static ptrdiff_t send_blocks(struct rondo_sock_call *call)
 
 static ptrdiff_t send_natively(struct rondo_sock_call *call)
 {
+    if (!call->file.left)
+        return 0;
     ptrdiff_t n = rondo_file_send(call->sock, call->file.file, call->file.offset, cut(&call->file, BUDGET));
     if (n <= 0)
         return n;
     note(call, n);
-    return call->file.left ? RONDO_EAGAIN : 0;
+    return RONDO_EAGAIN; /* behind the last byte it hears of room once more, as in asyncio */
 }
 
 static ptrdiff_t try_sendfile(struct rondo_sock_call *call)
