@@ -12,7 +12,8 @@ RONDO_BEGIN_DECLS
 
 /** Read from @pipe (connect_read_pipe): call @factory, connection_made, data_received. At the end of the pipe eof_received
  *  (whatever it returns) and connection_lost(0) follow; an error ends it with that, which the exception
- *  handler hears of, too, but for the RONDO_EIO of a terminal whose other end was closed. Writing is RONDO_ENOTSUP.
+ *  handler hears of, too, but for the RONDO_EIO of a terminal whose other end was closed. A data_received that fails is reported
+ *  and ends nothing. Writing is RONDO_ENOTSUP.
  *
  *  On a selector @pipe must be non-blocking. On a proactor it may be either; a blocking one never blocks the
  *  loop. Nobody else should read from it meanwhile.

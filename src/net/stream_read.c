@@ -107,7 +107,7 @@ static bool is_buffered(const struct rondo_stream *stream)
     return ops->size > offsetof(rondo_protocol_ops, buffer_updated) && ops->get_buffer && ops->buffer_updated;
 }
 
-/* A failing callback ends the connection, but that a proactor's data_received does not (TRN-21). */
+/* A failing callback ends the connection, but that data_received of a proactor or a pipe does not (TRN-21). */
 static void end_failed(struct rondo_stream *stream, const char *message)
 {
     int code = rondo_transport_callback_failed(&stream->base, message);
@@ -163,7 +163,7 @@ static struct rondo_stream *stream_of_recv(struct rondo_op *op)
 static rondo_cold void data_received_failed(struct rondo_op *recv)
 {
     struct rondo_stream *stream = stream_of_recv(recv);
-    if (stream->base.loop->core.driver->ops->is_proactor)
+    if (stream->base.loop->core.driver->ops->is_proactor || stream->base.type->is_pipe)
         rondo_transport_callback_failed(&stream->base, "Exception in callback protocol.data_received()");
     else
         end_failed(stream, "Fatal error: protocol.data_received() call failed.");

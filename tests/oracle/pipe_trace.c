@@ -27,6 +27,9 @@ static struct {
     void (*on_made)(void);
     void (*on_data)(void);
     void (*on_eof)(void);
+    void (*on_lost)(void);
+    void (*on_stall)(void);
+    void (*on_flow)(void);
 } stage;
 
 static void die(const char *what)
@@ -49,7 +52,7 @@ static void word(const char *format, ...)
 
 static void hook(void (*function)(void))
 {
-    if (function)
+    if (function && !stage.is_over)
         function();
 }
 
@@ -91,18 +94,21 @@ static void on_lost(rondo_protocol *protocol, int error)
 {
     (void) protocol;
     word("lost:%s", error == 0 ? "0" : error == RONDO_EPIPE ? "BrokenPipeError" : rondo_err_name(error));
+    hook(stage.on_lost);
 }
 
 static void on_stall(rondo_protocol *protocol)
 {
     (void) protocol;
     word("stall");
+    hook(stage.on_stall);
 }
 
 static void on_flow(rondo_protocol *protocol)
 {
     (void) protocol;
     word("flow");
+    hook(stage.on_flow);
 }
 
 static const rondo_protocol_ops ops = {
@@ -406,6 +412,197 @@ static void write_in_made(void)
     drain();
 }
 
+/* --- callbacks that fail, and what is called in them -------------------------------------------- */
+
+static void fail_here(void)
+{
+    rondo_raise(RONDO_EUSER, "a failing callback");
+}
+
+static void fail_in_made(void)
+{
+    stage.on_made = fail_here;
+    reader();
+    put("hello");
+    passes(2);
+    leave();
+    passes(4);
+}
+
+static void fail_in_data(void)
+{
+    stage.on_data = fail_here;
+    reader();
+    for (int i = 0; i < 2; i++) {
+        put("hello");
+        passes(2);
+    }
+    leave();
+    passes(4);
+}
+
+static void fail_in_eof(void)
+{
+    stage.on_eof = fail_here;
+    reader();
+    leave();
+    passes(4);
+}
+
+static void fail_in_lost(void)
+{
+    stage.on_lost = fail_here;
+    reader();
+    leave();
+    passes(4);
+}
+
+static void fail_in_stall(void)
+{
+    stage.on_stall = fail_here;
+    writer();
+    write_large();
+    word("on");
+    passes(2);
+    drain();
+}
+
+static void fail_in_flow(void)
+{
+    stage.on_flow = fail_here;
+    writer();
+    write_large();
+    passes(2);
+    drain();
+    write_text("hello");
+    drain();
+}
+
+static void abort_between(void)
+{
+    soon("A");
+    rondo_transport_abort(stage.transport);
+    soon("B");
+}
+
+static void abort_in_stall(void)
+{
+    stage.on_stall = abort_between;
+    writer();
+    write_large();
+    word("on");
+    passes(3);
+}
+
+static void close_in_stall(void)
+{
+    stage.on_stall = close_between;
+    writer();
+    write_large();
+    word("on");
+    passes(3);
+    drain();
+}
+
+static void write_between(void)
+{
+    soon("A");
+    write_text("hello");
+    soon("B");
+}
+
+static void write_in_flow(void)
+{
+    stage.on_flow = write_between;
+    writer();
+    write_large();
+    passes(2);
+    drain();
+}
+
+static void resume(int count)
+{
+    word("resume");
+    rondo_transport_resume_reading(stage.transport);
+    passes(count);
+}
+
+static void pause_in_data(void)
+{
+    stage.on_data = pause_it;
+    reader();
+    put("hello");
+    passes(2);
+    put("hi");
+    passes(2);
+    resume(2);
+    leave();
+    passes(3);
+    resume(4);
+}
+
+static void pause_in_eof(void)
+{
+    stage.on_eof = pause_it;
+    reader();
+    leave();
+    passes(4);
+}
+
+static void soon_after_made(void)
+{
+    soon("after-made");
+}
+
+static void soon_after_data(void)
+{
+    soon("after-data");
+}
+
+static void soon_after_eof(void)
+{
+    soon("after-eof");
+}
+
+static void soon_after_lost(void)
+{
+    soon("after-lost");
+}
+
+static void soon_in_each(void)
+{
+    stage.on_made = soon_after_made;
+    stage.on_data = soon_after_data;
+    stage.on_eof = soon_after_eof;
+    stage.on_lost = soon_after_lost;
+    reader();
+    put("hello");
+    leave();
+    soon("A");
+    passes(6);
+}
+
+static void limits_while_full(void)
+{
+    writer();
+    rondo_transport_set_write_buffer_limits(stage.transport, 1000000, RONDO_DEFAULT_MARK);
+    write_large();
+    word("quiet");
+    rondo_transport_set_write_buffer_limits(stage.transport, 5, 1);
+    passes(2);
+    drain();
+}
+
+static void reader_leaves_then_write(void)
+{
+    writer();
+    leave();
+    passes(1);
+    write_text("hello");
+    soon("A");
+    passes(4);
+}
+
 static const struct {
     const char *name;
     void (*play)(void);
@@ -428,6 +625,20 @@ static const struct {
     { "abort_with_data", abort_with_data },
     { "eof_then_calls", eof_then_calls },
     { "write_in_made", write_in_made },
+    { "fail_in_made", fail_in_made },
+    { "fail_in_data", fail_in_data },
+    { "fail_in_eof", fail_in_eof },
+    { "fail_in_lost", fail_in_lost },
+    { "fail_in_stall", fail_in_stall },
+    { "fail_in_flow", fail_in_flow },
+    { "abort_in_stall", abort_in_stall },
+    { "close_in_stall", close_in_stall },
+    { "write_in_flow", write_in_flow },
+    { "pause_in_data", pause_in_data },
+    { "pause_in_eof", pause_in_eof },
+    { "soon_in_each", soon_in_each },
+    { "limits_while_full", limits_while_full },
+    { "reader_leaves_then_write", reader_leaves_then_write },
 };
 
 static void play(size_t index)

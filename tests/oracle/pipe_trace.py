@@ -22,6 +22,10 @@ def scenario(function):
     return function
 
 
+class Failure(Exception):
+    pass
+
+
 class Stage(asyncio.Protocol):
     """The loop, one pipe transport with its protocol, and the other end."""
 
@@ -58,6 +62,9 @@ class Stage(asyncio.Protocol):
 
     def resume_writing(self):
         self.hook('flow')
+
+    def fail(self):
+        raise Failure
 
     def passes(self, count):
         for _ in range(count):
@@ -265,6 +272,150 @@ def write_in_made(stage):
     stage.passes(1)
     stage.transport.close()
     stage.drain()
+
+
+@scenario
+def fail_in_made(stage):
+    stage.hooks['made'] = stage.fail
+    stage.reader()
+    os.write(stage.other, b'hello')
+    stage.passes(2)
+    os.close(stage.other)
+    stage.passes(4)
+
+
+@scenario
+def fail_in_data(stage):
+    stage.hooks['data'] = stage.fail
+    stage.reader()
+    for _ in range(2):
+        os.write(stage.other, b'hello')
+        stage.passes(2)
+    os.close(stage.other)
+    stage.passes(4)
+
+
+@scenario
+def fail_in_eof(stage):
+    stage.hooks['eof'] = stage.fail
+    stage.reader()
+    os.close(stage.other)
+    stage.passes(4)
+
+
+@scenario
+def fail_in_lost(stage):
+    stage.hooks['lost'] = stage.fail
+    stage.reader()
+    os.close(stage.other)
+    stage.passes(4)
+
+
+@scenario
+def fail_in_stall(stage):
+    stage.hooks['stall'] = stage.fail
+    stage.writer()
+    stage.transport.write(bytes(LARGE))
+    stage.log('on')
+    stage.passes(2)
+    stage.drain()
+
+
+@scenario
+def fail_in_flow(stage):
+    stage.hooks['flow'] = stage.fail
+    stage.writer()
+    stage.transport.write(bytes(LARGE))
+    stage.passes(2)
+    stage.drain()
+    stage.transport.write(b'hello')
+    stage.drain()
+
+
+@scenario
+def abort_in_stall(stage):
+    stage.hooks['stall'] = lambda: (stage.soon('A'), stage.transport.abort(), stage.soon('B'))
+    stage.writer()
+    stage.transport.write(bytes(LARGE))
+    stage.log('on')
+    stage.passes(3)
+
+
+@scenario
+def close_in_stall(stage):
+    stage.hooks['stall'] = lambda: (stage.soon('A'), stage.transport.close(), stage.soon('B'))
+    stage.writer()
+    stage.transport.write(bytes(LARGE))
+    stage.log('on')
+    stage.passes(3)
+    stage.drain()
+
+
+@scenario
+def write_in_flow(stage):
+    stage.hooks['flow'] = lambda: (stage.soon('A'), stage.transport.write(b'hello'), stage.soon('B'))
+    stage.writer()
+    stage.transport.write(bytes(LARGE))
+    stage.passes(2)
+    stage.drain()
+
+
+@scenario
+def pause_in_data(stage):
+    stage.hooks['data'] = lambda: stage.transport.pause_reading()
+    stage.reader()
+    os.write(stage.other, b'hello')
+    stage.passes(2)
+    os.write(stage.other, b'hi')
+    stage.passes(2)
+    stage.log('resume')
+    stage.transport.resume_reading()
+    stage.passes(2)
+    os.close(stage.other)
+    stage.passes(3)
+    stage.log('resume')
+    stage.transport.resume_reading()
+    stage.passes(4)
+
+
+@scenario
+def pause_in_eof(stage):
+    stage.hooks['eof'] = lambda: stage.transport.pause_reading()
+    stage.reader()
+    os.close(stage.other)
+    stage.passes(4)
+
+
+@scenario
+def soon_in_each(stage):
+    for name in 'made', 'data', 'eof', 'lost':
+        stage.hooks[name] = lambda name=name: stage.soon('after-' + name)
+    stage.reader()
+    os.write(stage.other, b'hello')
+    os.close(stage.other)
+    stage.soon('A')
+    stage.passes(6)
+
+
+@scenario
+def limits_while_full(stage):
+    stage.writer()
+    stage.transport.set_write_buffer_limits(1000000)
+    stage.transport.write(bytes(LARGE))
+    stage.log('quiet')
+    stage.transport.set_write_buffer_limits(5, 1)
+    stage.passes(2)
+    stage.drain()
+
+
+@scenario
+def reader_leaves_then_write(stage):
+    stage.writer()
+    os.close(stage.other)
+    stage.passes(1)
+    stage.transport.write(b'hello')
+    stage.soon('A')
+    stage.passes(4)
 
 
 def main():
