@@ -31,7 +31,8 @@ typedef struct rondo_protocol_ops {
     void (*resume_writing)(rondo_protocol *protocol);
 
     /** A BufferedProtocol has these two and no data_received: memory for the next bytes (at least
-     *  one byte; @hint 0: any size), and how many arrived in it. */
+     *  one byte; @hint 0: any size), and how many arrived in it. Nothing arrives where get_buffer itself closes or pauses
+     *  the transport, or gives it another protocol: there asyncio goes on with the memory that it was given. */
     void *(*get_buffer)(rondo_protocol *protocol, size_t hint, size_t *ret_length);
     void (*buffer_updated)(rondo_protocol *protocol, size_t length);
 

@@ -257,6 +257,41 @@ START_TEST(test_buffered_closed_between_rounds)
 }
 END_TEST
 
+static void close_or_pause(net_conn *conn)
+{
+    buffers_asked++;
+    if (conn->context)
+        rondo_transport_close(conn->transport);
+    else
+        rondo_transport_pause_reading(conn->transport);
+}
+
+START_TEST(test_buffered_unwanted)
+{
+    rondo_loop *loop = support_loop();
+    bool closes = _i == 1;
+    net_conn conn = { .buffered = true, .buffer_size = 10, .on_buffer = close_or_pause };
+    conn.context = closes ? &conn : NULL;
+    rondo_socket peer = net_open(loop, &conn);
+    buffers_asked = 0;
+    peer_send_text(peer, "hello");
+    run_until(loop, buffers_asked == 1);
+    support_run_passes(loop, 3);
+    /* PRO-03, TRN-02, TRN-15: get_buffer is the last word */
+    ck_assert_int_eq(buffers_asked, 1);
+    ck_assert_uint_eq(conn.received, 0);
+    ck_assert_int_eq(conn.losts, closes);
+    conn.on_buffer = NULL;
+    if (!closes) {
+        rondo_transport_resume_reading(conn.transport);
+        run_until(loop, conn.received == 5);
+    }
+    peer_close(peer);
+    net_done(loop, &conn);
+    support_loop_end(loop);
+}
+END_TEST
+
 /* --- set_protocol --------------------------------------------------------------------------- */
 
 static void switch_on_data(net_conn *conn, const void *data, size_t length)
@@ -538,6 +573,7 @@ static void add_cases(Suite *suite)
     tcase_add_loop_test(buffered, test_buffered_without_buffer, 0, 2);
     tcase_add_test(buffered, test_buffered_paused);
     tcase_add_test(buffered, test_buffered_closed_between_rounds);
+    tcase_add_loop_test(buffered, test_buffered_unwanted, 0, 2);
 
     TCase *change = support_case(suite, "set_protocol");
     tcase_add_loop_test(change, test_set_protocol, 0, 4);

@@ -43,6 +43,8 @@ static void read_line(char *line)
             die(line);
     } else if (scenario && strncmp(line, "protocol ", 9) == 0) {
         snprintf(scenario->first, sizeof(scenario->first), "%s", line + 9);
+    } else if (scenario && strncmp(line, "over ", 5) == 0) {
+        scenario->is_tcp = strcmp(line + 5, "tcp") == 0;
     } else if (scenario && rest && strncmp(line, "on ", 3) == 0) {
         add_handler(scenario, line + 3, rest);
     } else if (scenario && rest && strcmp(line, "main") == 0) {

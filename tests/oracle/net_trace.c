@@ -11,6 +11,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "net_trace.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,6 +254,14 @@ static size_t fetch(const char **ret_end)
     return total;
 }
 
+/* What the peer did is there: TCP may take a moment. A proactor may have taken data already. */
+static void arrived(short events)
+{
+    struct pollfd watched = { .fd = rondo_transport_socket(player.transport), .events = events };
+    if (player.scenario->is_tcp && !player.over && !(player.merge && events))
+        poll(&watched, 1, 10000);
+}
+
 static void send_from_peer(size_t count)
 {
     static unsigned char data[65536];
@@ -263,6 +272,8 @@ static void send_from_peer(size_t count)
     size_t sent = peer_send_now(player.peer, data, count);
     if (sent != count)
         log_line(sent ? "SHORT" : "peer cannot send");
+    else
+        arrived(POLLIN);
 }
 
 static void turn(void)
@@ -417,11 +428,17 @@ static bool perform_by_peer(const char *verb, char **words)
     const char *end = "";
     if (strcmp(verb, "psend") == 0)
         send_from_peer((size_t) strtoul(words[0], NULL, 10));
-    else if (strcmp(verb, "pshut") == 0)
+    else if (strcmp(verb, "pshut") == 0) {
         peer_shutdown(player.peer);
-    else if (strcmp(verb, "pclose") == 0) {
+        arrived(POLLIN);
+    } else if (strcmp(verb, "pclose") == 0) {
         peer_close(player.peer);
         player.peer = RONDO_INVALID_SOCKET;
+        arrived(POLLIN);
+    } else if (strcmp(verb, "preset") == 0) {
+        peer_reset(player.peer);
+        player.peer = RONDO_INVALID_SOCKET;
+        arrived(0);
     } else if (strcmp(verb, "pread") == 0) {
         size_t count = fetch(&end);
         log_line("peer got %zu%s", count, end);
@@ -485,7 +502,10 @@ static void play(const struct scenario *scenario)
     player.loop = support_loop();
     player.merge = support_backend_is_proactor();
     rondo_loop_set_exception_handler(player.loop, on_exception, NULL);
-    peer_pair(pair);
+    if (scenario->is_tcp)
+        peer_tcp_pair(pair);
+    else
+        peer_pair(pair);
     peer_set_send_buffer(pair[0], 65536); /* the system's own size may be anything */
     player.peer = pair[1];
     printf("%s: ", scenario->name);

@@ -3,6 +3,7 @@
 #ifndef RONDO_TESTS_NET_TRACE_H
 #define RONDO_TESTS_NET_TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define MAX_SCENARIOS 200
@@ -19,6 +20,7 @@ struct scenario {
     char name[64];
     char only[16];
     char first[16];
+    bool is_tcp;
     struct handler handlers[MAX_HANDLERS];
     size_t handler_count;
     char main[512];

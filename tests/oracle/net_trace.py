@@ -16,6 +16,7 @@ import asyncio.proactor_events
 import asyncio.selector_events
 import errno
 import logging
+import select
 import selectors
 import socket
 import struct
@@ -154,6 +155,12 @@ class Socket(socket.socket):
                 raise
 
 
+def tcp_pair():
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        return near, listener.accept()[0]
+
+
 PERIOD = bytes((i * 7 + (i >> 8)) & 255 for i in range(65536))
 
 
@@ -173,6 +180,7 @@ class Scenario:
         self.handlers = {}
         self.main = []
         self.first = 'plain'
+        self.is_tcp = False
 
 
 class Player:
@@ -187,7 +195,7 @@ class Player:
         self.data_name = None
         self.sent = self.received = self.peer_sent = self.peer_received = 0
         self.keep = self.ended = self.over = False
-        near, far = socket.socketpair()
+        near, far = tcp_pair() if scenario.is_tcp else socket.socketpair()
         self.near, self.peer = Socket(near.family, near.type, near.proto, near.detach()), far
         self.peer.setblocking(False)
         self.near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)  # the system's own may be anything
@@ -347,20 +355,35 @@ class Player:
 
     # --- the peer
 
+    def arrived(self, events=select.POLLIN):
+        """What the peer did is there: TCP may take a moment. A proactor may have taken data already."""
+        if self.scenario.is_tcp and not self.over and not (self.merge and events):
+            poll = select.poll()
+            poll.register(self.transport.get_extra_info('socket').fileno(), events)
+            poll.poll(10000)
+
     def do_psend(self, count):
         data = pattern(self.peer_sent, int(count))
         self.peer_sent += len(data)
         try:
             if self.peer.send(data) != len(data):
                 self.log('SHORT')
+            self.arrived()
         except OSError as error:
             self.log('peer cannot send')
 
     def do_pshut(self):
         self.peer.shutdown(socket.SHUT_WR)
+        self.arrived()
 
     def do_pclose(self):
         self.peer.close()
+        self.arrived()
+
+    def do_preset(self):
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        self.peer.close()
+        self.arrived(0)
 
     def do_drain(self):
         quiet, end = 0, ''
@@ -492,6 +515,8 @@ def read_scenarios(path):
             if words[0] == 'scenario':
                 scenarios.append(Scenario(words[1]))
                 scenarios[-1].only = words[2] if len(words) > 2 else 'both'
+            elif words[0] == 'over':
+                scenarios[-1].is_tcp = words[1] == 'tcp'
             elif words[0] == 'protocol':
                 scenarios[-1].first = words[1]
             elif words[0] == 'on':
