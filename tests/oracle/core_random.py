@@ -74,7 +74,7 @@ class Maker(random_runs.Maker):
         if pick < 0.22 or not callback and pick < 0.5:
             return f"say {self.word()}"
         if pick < 0.32:
-            return f"{self.random.choice(['soon', 'soon', 'safe'])} B{callback}" + self.handle()
+            return f"{self.random.choice(['soon', 'soon', 'safe', 'thread'])} B{callback}" + self.handle()
         if pick < 0.40:
             return f"later {self.ticks()} B{callback}" + self.handle()
         if pick < 0.50:
