@@ -398,6 +398,49 @@ def closed_in_data_while_others_come(stage):
     stage.state()
 
 
+def both_ends(stage, on_data):
+    """A client on the same loop; the server's end speaks first, and each answers until six chunks have come."""
+    chunks = []
+
+    def heard(conn):
+        chunks.append(conn)
+        if len(chunks) < 6:
+            stage.soon(f'{conn.name}.soon')
+            conn.transport.write(b'hello')
+        else:
+            on_data(conn)
+    stage.hooks['made'] = lambda conn: conn.name == 'b' and conn.transport.write(b'hi')
+    stage.hooks['data'] = heard
+    stage.serve()
+    stage.spawn('client', stage.loop.create_unix_connection(stage.factory, stage.path))
+    stage.passes(20)
+    stage.state()
+
+
+@scenario
+def both_ends_close(stage):
+    both_ends(stage, lambda conn: conn.transport.close())
+
+
+@scenario
+def both_ends_abort_both(stage):
+    both_ends(stage, lambda conn: [other.transport.abort() for other in stage.conns])
+
+
+@scenario
+def both_ends_eof(stage):
+    both_ends(stage, lambda conn: conn.transport.write_eof())
+
+
+@scenario
+def both_ends_server_closed(stage):
+    def close(conn):
+        stage.spawn('waited', stage.server.wait_closed())
+        stage.soon('close', stage.server.close)
+        stage.soon('leave', conn.transport.close)
+    both_ends(stage, close)
+
+
 # --- files -------------------------------------------------------------------------------------------------------------
 
 

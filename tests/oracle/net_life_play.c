@@ -346,6 +346,99 @@ static void closed_in_data_while_others_come(int number)
     state();
 }
 
+/* --- both ends on one loop -------------------------------------------------------------------------- */
+
+static int chunks;
+static void (*after_six)(struct conn *conn);
+
+static void speak_first(struct conn *conn)
+{
+    if (conn->name == 'b')
+        rondo_transport_write(conn->transport, "hi", 2);
+}
+
+static void heard(struct conn *conn)
+{
+    if (++chunks == 6) {
+        after_six(conn);
+        return;
+    }
+    soon(conn->name == 'a' ? "a.soon" : "b.soon", NULL);
+    rondo_transport_write(conn->transport, "hello", 5);
+}
+
+static rondo_future *make_client(void)
+{
+    rondo_unix_connection_options options = RONDO_UNIX_CONNECTION_OPTIONS;
+    options.path = stage.path;
+    return rondo_create_unix_connection(stage.loop, make, NULL, &options);
+}
+
+static void both_ends(void (*function)(struct conn *conn))
+{
+    chunks = 0;
+    after_six = function;
+    stage.on_made = speak_first;
+    stage.on_data = heard;
+    serve();
+    spawn("client", make_client);
+    passes(20);
+    state();
+}
+
+static void both_ends_close(int number)
+{
+    (void) number;
+    both_ends(close_conn);
+}
+
+static void abort_both(struct conn *conn)
+{
+    (void) conn;
+    abort_first();
+    abort_second();
+}
+
+static void both_ends_abort_both(int number)
+{
+    (void) number;
+    both_ends(abort_both);
+}
+
+static void end_conn(struct conn *conn)
+{
+    rondo_transport_write_eof(conn->transport);
+}
+
+static void both_ends_eof(int number)
+{
+    (void) number;
+    both_ends(end_conn);
+}
+
+static void close_first(void)
+{
+    close_conn(&stage.conns[0]);
+}
+
+static void close_second(void)
+{
+    close_conn(&stage.conns[1]);
+}
+
+static void wait_and_leave(struct conn *conn)
+{
+    spawn("waited", wait_closed);
+    soon("close", close_server);
+    soon("leave", conn->name == 'a' ? close_first : close_second);
+}
+
+static void both_ends_server_closed(int number)
+{
+    (void) number;
+    both_ends(wait_and_leave);
+}
+
 const struct life scenarios[] = {
     { "connection_cancelled_after_0", connection_cancelled, 0, false },
     { "connection_cancelled_after_1", connection_cancelled, 1, false },
@@ -395,6 +488,10 @@ const struct life scenarios[] = {
     { "serve_forever_with_clients", serve_forever_with_clients, 0, false },
     { "serve_forever_closed_and_cancelled", serve_forever_closed_and_cancelled, 0, false },
     { "closed_in_data_while_others_come", closed_in_data_while_others_come, 0, false },
+    { "both_ends_close", both_ends_close, 0, true },
+    { "both_ends_abort_both", both_ends_abort_both, 0, true },
+    { "both_ends_eof", both_ends_eof, 0, true },
+    { "both_ends_server_closed", both_ends_server_closed, 0, true },
     { "file_small", file_small, 0, false },
     { "file_counted", file_counted, 0, false },
     { "sock_file_counted", sock_file_counted, 0, false },
