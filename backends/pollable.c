@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Which descriptors can be watched, and which is which: by fstat(2), one call for each descriptor that is added.
  *
- * epoll refuses those for which ready means nothing, poll and kqueue do not: this makes them alike. The inodes of sockets and
- * anonymous pipes on Linux are numbered as they are made, so they name what is open; those of files, devices and
- * named pipes do not. Failures: those of fstat. */
+ * epoll refuses those for which ready means nothing, poll and kqueue do not: this makes them alike. The inodes of sockets on Linux
+ * are numbered as they are made, and cannot be opened once more, so they name what is open; those of files, devices and
+ * pipes, of which both ends have one, do not. Failures: those of fstat. */
 #define _GNU_SOURCE
 #include "pollable.h"
 
 #include <errno.h>
 #include <sys/stat.h>
-#if defined(__linux__)
-#include <linux/magic.h>
-#include <sys/vfs.h>
-#endif
 
 #include "../platform/socket.h"
 #include "../src/base/error.h"
@@ -28,17 +24,10 @@ int rondo_pollable_check(rondo_socket sock)
 }
 
 #if defined(__linux__)
-static bool is_numbered(rondo_socket sock, const struct stat *status)
-{
-    struct statfs system;
-    return S_ISSOCK(status->st_mode) ||
-           (S_ISFIFO(status->st_mode) && fstatfs(sock, &system) == 0 && system.f_type == PIPEFS_MAGIC);
-}
-
 uint32_t rondo_pollable_identity(rondo_socket sock)
 {
     struct stat status;
-    if (fstat(sock, &status) < 0 || !is_numbered(sock, &status))
+    if (fstat(sock, &status) < 0 || !S_ISSOCK(status.st_mode))
         return 0;
     return (uint32_t) status.st_ino | RONDO_IDENTITY_KNOWN;
 }

@@ -43,7 +43,7 @@ typedef struct rondo_connection_options {
 /** Connect a stream (create_connection, 18.5.1.6): resolve, connect, call @factory, connection_made. The
  *  future's value is the rondo_transport. Cancelling it closes what it has opened.
  *  NULL with RONDO_EINVAL (neither or both of host/port and sock, a bad or unconnected sock, a bad port),
- *  RONDO_EBUSY (another transport owns the sock; if it was given twice at once, the second future fails with it),
+ *  RONDO_EBUSY (another transport, or a server, owns the sock; if it was given twice at once, the second future fails with it),
  *  RONDO_ECLOSED, RONDO_ENOMEM; the sock is then still the caller's. One that was reset meanwhile is no bad one:
  *  connection_made is called, and connection_lost with the error. The future fails with a RONDO_EAI_ code,
  *  the one error of all attempts, or, where they differ, with a text that lists them all: the code is the one

@@ -22,7 +22,7 @@ RONDO_BEGIN_DECLS
  *  both). Once a future was returned @pipe is owned: the transport closes it after connection_lost; a failing factory
  *  and a cancelled future close it, too.
  *  NULL with RONDO_EINVAL (no factory; no pipe, socket or character device; a blocking one on a selector), RONDO_EBADF,
- *  RONDO_EBUSY (another transport owns it: hand over a duplicate), RONDO_ENOTSUP where the loop lacks RONDO_CAN_PIPES,
+ *  RONDO_EBUSY (another transport, or a server, owns it: hand over a duplicate), RONDO_ENOTSUP where the loop lacks RONDO_CAN_PIPES,
  *  RONDO_ECLOSED, RONDO_ENOMEM: nothing was called, and @pipe is open and the caller's. */
 RONDO_API rondo_future *rondo_connect_read_pipe(rondo_loop *loop, rondo_protocol_factory *factory,
                                                 void *context, rondo_file pipe);

@@ -40,8 +40,9 @@ typedef struct rondo_server_options {
 
 /** Listen on TCP sockets (create_server, 18.5.1.7). @factory makes the protocol of each connection.
  *  The future's value is the rondo_server. NULL with RONDO_EINVAL (sock together with host or port, no stream
- *  socket, a bad port), RONDO_ECLOSED, RONDO_ENOMEM. The future fails with the error of a bind, its text naming
- *  the address, after closing all sockets made so far, or with a RONDO_EAI_ code. */
+ *  socket, a bad port), RONDO_EBUSY (a transport or another server owns the sock; if it was given twice at once, the second
+ *  future fails with it), RONDO_ECLOSED, RONDO_ENOMEM; the sock is then still the caller's. The future fails with the error of a
+ *  bind, its text naming the address, after closing all sockets made so far, or with a RONDO_EAI_ code. */
 RONDO_API rondo_future *rondo_create_server(rondo_loop *loop, rondo_protocol_factory *factory, void *context,
                                             const rondo_server_options *options);
 

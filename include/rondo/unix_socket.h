@@ -34,7 +34,7 @@ typedef struct rondo_unix_connection_options {
 /** Connect a stream to the socket at a path (create_unix_connection, 18.5.1.6): rondo_create_connection for
  *  the Unix family. Where the listener's queue is full it waits for room. Loop thread only.
  *  NULL with RONDO_ENOTSUP, RONDO_EINVAL (neither or both of path and sock, a bad path, a sock that is not a
- *  connected Unix stream socket), RONDO_ENAMETOOLONG, RONDO_EBUSY (a transport owns the sock), RONDO_ECLOSED,
+ *  connected Unix stream socket), RONDO_ENAMETOOLONG, RONDO_EBUSY (a transport or a server owns the sock), RONDO_ECLOSED,
  *  RONDO_ENOMEM; the sock is then still the caller's. The future's value is the rondo_transport
  *  (rondo_await_connection); it fails with the error of the connect: RONDO_ENOENT, RONDO_ECONNREFUSED where nobody
  *  listens, RONDO_EACCES without permission to write to the file. */
@@ -73,7 +73,8 @@ typedef struct rondo_unix_server_options {
  *  A socket file at the path is removed first, whoever made it; anything else there stays, and the bind fails.
  *  Loop thread only. The future's value is the rondo_server (rondo_await_server).
  *  NULL with RONDO_ENOTSUP, RONDO_EINVAL (neither or both of path and sock, a bad path, no Unix stream socket, a
- *  bad mode or backlog), RONDO_ENAMETOOLONG, RONDO_ECLOSED, RONDO_ENOMEM; the sock is then still the caller's.
+ *  bad mode or backlog), RONDO_ENAMETOOLONG, RONDO_EBUSY (as for rondo_create_server), RONDO_ECLOSED, RONDO_ENOMEM; the sock is
+ *  then still the caller's.
  *  The future fails with the error of the bind, its text naming the path (RONDO_EADDRINUSE, RONDO_EACCES, RONDO_ENOENT
  *  ...), after closing the socket. */
 RONDO_API rondo_future *rondo_create_unix_server(rondo_loop *loop, rondo_protocol_factory *factory,

@@ -12,6 +12,7 @@
 #include "../../platform/sockaddr.h"
 #include "../async/coroutine.h"
 #include "../base/options.h"
+#include "descriptor.h"
 #include "setup.h"
 
 struct request {
@@ -160,6 +161,8 @@ static int bind_address(struct request *request, const rondo_addrinfo_entry *ent
         if (rc < 0)
             bind_failed(rc, &entry->address);
     }
+    if (rc == 0)
+        rc = rondo_descriptor_reserve(request->setup.loop, sock);
     if (rc < 0) {
         rondo_socket_close(sock);
         bool is_one_of_many = request->address_count > 1 && entry->family == AF_INET6;
@@ -192,7 +195,7 @@ static int run_create_server(void *context)
     struct request *request = context;
     struct rondo_setup *setup = &request->setup;
     bool has_sock = setup->sock != RONDO_INVALID_SOCKET;
-    int rc = has_sock ? 0 : resolve_hosts(request);
+    int rc = has_sock ? rondo_setup_take_listener(setup) : resolve_hosts(request);
     if (rc == 0 && !has_sock)
         rc = bind_all(request);
     if (rc < 0)

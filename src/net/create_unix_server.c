@@ -91,15 +91,16 @@ static int make_server(struct request *request, const struct rondo_unix_file *fi
 {
     const rondo_unix_server_options *options = &request->options;
     struct rondo_setup *setup = &request->setup;
+    int rc = rondo_setup_take_listener(setup);
     rondo_server *server =
-        rondo_server_make(setup->loop, setup->factory, setup->context, options->backlog, 1);
+        rc == 0 ? rondo_server_make(setup->loop, setup->factory, setup->context, options->backlog, 1) : NULL;
     if (!server) {
         drop_file(request, file);
-        return RONDO_ENOMEM;
+        return rc < 0 ? rc : RONDO_ENOMEM;
     }
     rondo_server_add(server, setup->sock);
     setup->sock = RONDO_INVALID_SOCKET; /* the server's now */
-    int rc = file && options->remove_file ? rondo_server_own_file(server, &request->address, file) : 0;
+    rc = file && options->remove_file ? rondo_server_own_file(server, &request->address, file) : 0;
     if (rc < 0) {
         drop_file(request, file);
         rondo_server_free(server);

@@ -5,8 +5,8 @@
  * watch in a range of descriptors makes the records of that range; from then on watching, being told and letting go
  * allocates nothing. There is one watch for each side: a new one takes the place of the old.
  *
- * Which descriptors are a transport's is a set of bits, as all that is asked nearly always is whether one is; the transport itself
- * is looked for among all.
+ * Which descriptors are a transport's or a server's is a set of bits, as all that is asked nearly always is whether one is; the
+ * transport itself is looked for among all.
  *
  * Failures: no memory for the records; what the driver says of the descriptor.
  * Invariants: records never move and live as long as the loop, as a watch that was cancelled may still stand in a queue of
@@ -125,7 +125,8 @@ rondo_transport *rondo_descriptor_owner(rondo_loop *loop, rondo_socket sock)
 
 int rondo_descriptor_check_free(rondo_loop *loop, rondo_socket sock)
 {
-    return is_owned(loop, sock) ? rondo_fail(RONDO_EBUSY, "the descriptor is used by a transport") : 0;
+    return is_owned(loop, sock) ? rondo_fail(RONDO_EBUSY, "the descriptor is used by a transport or a server")
+                                : 0;
 }
 
 int rondo_descriptor_take(rondo_loop *loop, rondo_socket *sock)
@@ -150,6 +151,11 @@ int rondo_descriptor_reserve(rondo_loop *loop, rondo_socket sock)
     loop->owned = owned;
     loop->owned_size = size;
     return 0;
+}
+
+static bool is_a_servers(rondo_loop *loop, rondo_socket sock)
+{
+    return is_owned(loop, sock) && !search(loop, sock);
 }
 
 void rondo_descriptor_own(rondo_loop *loop, rondo_socket sock)
@@ -193,6 +199,8 @@ int rondo_descriptor_watch(rondo_loop *loop, rondo_socket sock, enum rondo_side_
         rc = RONDO_EBADF;
     if (rc < 0)
         return rondo_fail(rc, NULL);
+    if (number == RONDO_SIDE_READ && is_a_servers(loop, sock))
+        return rondo_fail(RONDO_EBUSY, "the descriptor is used by a server");
     struct rondo_side *side = &record->sides[number];
     struct rondo_watch old = side->watch;
     if (old.type)

@@ -43,10 +43,10 @@ struct rondo_descriptor {
 /* The transport that owns @sock and is not closing, or NULL. */
 rondo_transport *rondo_descriptor_owner(rondo_loop *loop, rondo_socket sock);
 
-/* RONDO_EBUSY where a transport owns @sock, even one that is closing: a second one would close what is not its own. */
+/* RONDO_EBUSY where a transport owns @sock, even one that is closing, or a server: a second one would close what is not its own. */
 int rondo_descriptor_check_free(rondo_loop *loop, rondo_socket sock);
 
-/* The same right before a transport is made of what the program gave: where it gave it twice *@sock becomes invalid, as it is not
+/* The same right before a transport or a server is made of what the program gave: where it gave it twice *@sock becomes invalid, as it is not
  * ours to close. */
 int rondo_descriptor_take(rondo_loop *loop, rondo_socket *sock);
 
@@ -64,7 +64,7 @@ void rondo_side_clear(struct rondo_side *side);
 
 /* The library has come by @sock: what is watched under this number is over. */
 void rondo_descriptor_enter(rondo_loop *loop, rondo_socket sock);
-/* The same, for a transport. Room for it was reserved before: 0, or RONDO_ENOMEM. */
+/* The same, for a transport or a server. Room for it was reserved before: 0, or RONDO_ENOMEM. */
 int rondo_descriptor_reserve(rondo_loop *loop, rondo_socket sock);
 void rondo_descriptor_own(rondo_loop *loop, rondo_socket sock);
 /* It is about to close it. */

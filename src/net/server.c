@@ -10,6 +10,7 @@
 
 #include "../../platform/unix_socket.h"
 #include "../async/coroutine.h"
+#include "descriptor.h"
 
 rondo_server *rondo_server_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context, int backlog,
                                 size_t count)
@@ -33,6 +34,7 @@ void rondo_server_add(rondo_server *server, rondo_socket sock)
     struct rondo_listener *listener = &server->listeners[server->listener_count++];
     listener->server = server;
     listener->sock = sock;
+    rondo_descriptor_own(server->loop, sock);
 }
 
 /* --- the file of a Unix server ------------------------------------------------------------------------------ */

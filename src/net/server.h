@@ -39,6 +39,7 @@ struct rondo_server {
 /* A server that listens on nothing yet, with room for @count listeners. NULL with RONDO_ENOMEM. */
 rondo_server *rondo_server_make(rondo_loop *loop, rondo_protocol_factory *factory, void *context, int backlog,
                                 size_t count);
+/* @sock, for which room was reserved in the table of descriptors, is the server's from now on. */
 void rondo_server_add(rondo_server *server, rondo_socket sock);
 
 /* Have the socket file of a Unix server removed when it closes, unless another one has its place by then. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One descriptor for two transports: the second one is refused and closes nothing, also where neither has been made yet. */
+/* One descriptor for two transports, or servers: the second one is refused and closes nothing, also where neither has been made
+ * yet. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "dgram.h"
 #include "peer.h"
 #include "pipes.h"
+#include "unix_peer.h"
 
 typedef rondo_future *maker(rondo_loop *loop, rondo_socket sock, net_conn *conn);
 
@@ -115,12 +117,123 @@ START_TEST(test_datagrams)
 }
 END_TEST
 
+/* --- servers ------------------------------------------------------------------------------------------------- */
+
+static rondo_future *serve(rondo_loop *loop, rondo_socket sock, net_conn *conn)
+{
+    rondo_server_options options = RONDO_SERVER_OPTIONS;
+    options.sock = sock;
+    options.start_serving = false;
+    return rondo_create_server(loop, net_factory, conn, &options);
+}
+
+static maker *const all_makers[] = { adopt, read_from, serve };
+
+enum { ALL_MAKERS = sizeof all_makers / sizeof *all_makers };
+
+/* The first one has @listener, is the only one that closes it, and serves. */
+static void serves(rondo_loop *loop, net_conn *conn, rondo_future *first, rondo_socket listener, int port)
+{
+    void *server = NULL;
+    ck_assert_int_eq(net_finish(loop, first, &server), 0);
+    support_run_passes(loop, 3);
+    ck_assert(peer_is_open(listener));
+    ck_assert_int_eq(rondo_server_start_serving(server), 0);
+    rondo_socket peer = peer_connect("127.0.0.1", port);
+    run_until(loop, conn->made == 1);
+    rondo_server_close(server);
+    support_run_passes(loop, 2);
+    ck_assert(!peer_is_open(listener));
+    peer_close(peer);
+    net_done(loop, conn);
+}
+
+static rondo_socket bound(int *ret_port)
+{
+    rondo_socket sock = peer_bound("127.0.0.1", ret_port);
+    peer_set_blocking(sock, false);
+    return sock;
+}
+
+START_TEST(test_servers)
+{
+    rondo_loop *loop = support_loop();
+    int port;
+    net_conn conn = { 0 }, other = { 0 };
+    rondo_socket sock = bound(&port);
+    rondo_future *first = serve(loop, sock, &conn);
+    rondo_future *second = all_makers[_i](loop, sock, &other);
+    ck_assert(first && second);
+    ck_assert_int_eq(outcome(loop, second), RONDO_EBUSY);
+    ck_assert_int_eq(other.made, 0);
+    serves(loop, &conn, first, sock, port);
+    support_loop_end(loop);
+}
+END_TEST
+
+START_TEST(test_servers_afterwards)
+{
+    rondo_loop *loop = support_loop();
+    int port;
+    net_conn conn = { 0 }, other = { 0 };
+    rondo_socket sock = bound(&port);
+    rondo_future *first = serve(loop, sock, &conn);
+    run_until(loop, rondo_future_done(first));
+    net_refused(all_makers[_i](loop, sock, &other), RONDO_EBUSY);
+    serves(loop, &conn, first, sock, port);
+    support_loop_end(loop);
+}
+END_TEST
+
+/* The transport comes first, and closes the socket. */
+START_TEST(test_server_of_a_transport)
+{
+    rondo_loop *loop = support_loop();
+    rondo_socket pair[2];
+    net_conn conn = { 0 };
+    open_pair(pair);
+    rondo_future *first = adopt(loop, pair[0], &conn);
+    rondo_future *second = serve(loop, pair[0], &conn);
+    ck_assert(first && second);
+    ck_assert_int_eq(outcome(loop, first), 0);
+    ck_assert_int_eq(outcome(loop, second), RONDO_EBUSY);
+    works(loop, &conn, pair[0], pair[1]);
+    support_loop_end(loop);
+}
+END_TEST
+
+START_TEST(test_unix_servers)
+{
+    rondo_loop *loop = support_loop();
+    unix_folder folder;
+    unix_folder_make(&folder);
+    net_conn conn = { 0 };
+    rondo_unix_server_options options = RONDO_UNIX_SERVER_OPTIONS;
+    options.sock = unix_listen(folder.path, 0, 5);
+    rondo_future *first = rondo_create_unix_server(loop, net_factory, &conn, &options);
+    rondo_future *second = rondo_create_unix_server(loop, net_factory, &conn, &options);
+    ck_assert(first && second);
+    ck_assert_int_eq(outcome(loop, first), 0);
+    ck_assert_int_eq(outcome(loop, second), RONDO_EBUSY);
+    net_refused(rondo_create_unix_server(loop, net_factory, &conn, &options), RONDO_EBUSY);
+    ck_assert(peer_is_open(options.sock));
+    support_loop_end(loop);
+    ck_assert(!peer_is_open(options.sock));
+    unix_folder_remove(&folder);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *tcase = support_case(suite, "twice");
     tcase_add_loop_test(tcase, test_before_the_first_is_made, 0, MAKERS);
     tcase_add_loop_test(tcase, test_afterwards, 0, MAKERS);
     tcase_add_test(tcase, test_datagrams);
+    tcase = support_case(suite, "servers");
+    tcase_add_loop_test(tcase, test_servers, 0, ALL_MAKERS);
+    tcase_add_loop_test(tcase, test_servers_afterwards, 0, ALL_MAKERS);
+    tcase_add_test(tcase, test_server_of_a_transport);
+    tcase_add_test(tcase, test_unix_servers);
 }
 
 int main(void)

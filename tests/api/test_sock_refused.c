@@ -42,6 +42,24 @@ START_TEST(test_transports)
 }
 END_TEST
 
+/* An accept that has to wait does not compete with the server for its connections. */
+START_TEST(test_servers)
+{
+    begin();
+    net_conn conn = { 0 };
+    int port;
+    rondo_server *server = net_serve(loop, net_factory, &conn, &port);
+    rondo_socket sock;
+    ck_assert_uint_eq(rondo_server_sockets(server, &sock, 1), 1);
+    ck_assert_int_eq(net_outcome(rondo_sock_accept(loop, sock)), RONDO_EBUSY);
+    rondo_socket peer = peer_connect("127.0.0.1", port);
+    run_until(loop, conn.made == 1);
+    net_done(loop, &conn);
+    peer_close(peer);
+    end();
+}
+END_TEST
+
 /* A socket that waits for an operation and becomes a transport's. */
 START_TEST(test_becomes_a_transport)
 {
@@ -106,6 +124,7 @@ static void add_cases(Suite *suite)
 {
     TCase *tcase = support_case(suite, "refused");
     tcase_add_test(tcase, test_transports);
+    tcase_add_test(tcase, test_servers);
     tcase_add_test(tcase, test_becomes_a_transport);
     tcase_add_test(tcase, test_misuse);
     tcase_add_test(tcase, test_wrong_thread);

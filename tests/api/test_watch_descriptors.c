@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Watched descriptors come and go, are copied, are closed, are many. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "pipes.h"
 #include "watch.h"
 
 static rondo_loop *loop;
@@ -189,6 +192,40 @@ START_TEST(test_allocates_nothing)
 }
 END_TEST
 
+/* FDW-09: the new one is the other end of the same pipe, or the same end once more, which have one inode. */
+static void reuse_for_pipe(const rondo_file ends[2], bool is_other_end)
+{
+    ck_assert_int_eq(rondo_loop_add_reader(loop, ends[0], trace_word, "old"), 0);
+    support_run_passes(loop, 1);
+    ck_assert_int_eq(rondo_loop_remove_reader(loop, ends[0]), 1);
+    char name[64];
+    snprintf(name, sizeof name, "/dev/fd/%d", ends[0]);
+    int again = is_other_end ? dup(ends[1]) : open(name, O_RDONLY);
+    ck_assert_int_ge(again, 0);
+    ck_assert_int_eq(dup2(again, ends[0]), ends[0]);
+    peer_close(again);
+    watch_act new = { .name = "new", .sock = ends[0], .removes_reader = true };
+    ck_assert_int_eq(watch_add_reader(loop, &new), 0);
+    if (!is_other_end)
+        pipes_write_text(ends[1], "x"); /* else it is an end that has no reader */
+    run_until(loop, new.calls == 1);
+    trace_is("new new. ~new");
+}
+
+START_TEST(test_pipe_reused)
+{
+    begin();
+    for (int is_other_end = 0; is_other_end < 2; is_other_end++) {
+        rondo_file ends[2];
+        pipes_open(PIPES_PIPE, ends);
+        reuse_for_pipe(ends, is_other_end);
+        pipes_close(ends[0]);
+        pipes_close(ends[1]);
+    }
+    end();
+}
+END_TEST
+
 static void count_call(void *context)
 {
     ++*(int *) context;
@@ -234,6 +271,7 @@ static void add_cases(Suite *suite)
     TCase *tcase = support_case(suite, "descriptors");
     tcase_add_test(tcase, test_number_reused);
     tcase_add_test(tcase, test_copies);
+    tcase_add_test(tcase, test_pipe_reused);
     tcase_add_test(tcase, test_closed_under_watches);
     tcase_add_test(tcase, test_fork);
     tcase = support_case(suite, "many");
