@@ -31,8 +31,8 @@ RONDO_API rondo_future *rondo_connect_read_pipe(rondo_loop *loop, rondo_protocol
  *  connection_lost. rondo_transport_write_eof is the same as rondo_transport_close: what is buffered goes out first.
  *  resume_writing comes when nothing is buffered any more, whatever the low mark.
  *  When the reader goes away, connection_lost(0) comes if nothing is buffered, connection_lost(RONDO_EPIPE) else; on a
- *  socket anything that arrives counts as that. A terminal is not watched. SIGPIPE never reaches the program. Pausing does
- *  nothing. Everything else is as for rondo_connect_read_pipe. */
+ *  socket anything that arrives counts as that, also while one that was closed is flushed. A terminal is not watched. SIGPIPE
+ *  never reaches the program. Pausing does nothing. Everything else is as for rondo_connect_read_pipe. */
 RONDO_API rondo_future *rondo_connect_write_pipe(rondo_loop *loop, rondo_protocol_factory *factory,
                                                  void *context, rondo_file pipe);
 

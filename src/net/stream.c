@@ -31,7 +31,6 @@ static void begin_closing(struct rondo_stream *stream)
         return;
     stream->base.is_closing = true;
     rondo_stream_settle(stream);
-    rondo_stream_stop_reading(stream);
 }
 
 /* A file that is on its way ends here. */
@@ -48,6 +47,8 @@ void rondo_stream_close(rondo_transport *transport)
     if (transport->is_closing)
         return;
     begin_closing(stream);
+    if (!rondo_stream_watches_on(stream))
+        rondo_stream_stop_reading(stream);
     end_sending(stream, 0);
     if (!stream->out)
         rondo_transport_queue_lost(transport, 0);
@@ -59,6 +60,7 @@ void rondo_stream_fail(struct rondo_stream *stream, int error)
         return;
     rondo_stream_drop_output(stream);
     begin_closing(stream);
+    rondo_stream_stop_reading(stream);
     end_sending(stream, error);
     rondo_transport_queue_lost(&stream->base, error);
 }

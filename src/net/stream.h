@@ -43,6 +43,12 @@ static inline void rondo_stream_settle(struct rondo_stream *stream)
     stream->writes_plainly = !base->is_closing && !base->has_eof && !stream->out;
 }
 
+/* A write pipe that is closing goes on watching for its reader until it is flushed. */
+static inline bool rondo_stream_watches_on(const struct rondo_stream *stream)
+{
+    return stream->recv.kind == RONDO_OP_HANGUP && stream->out && stream->base.end == RONDO_TRANSPORT_OPEN;
+}
+
 /* Make the transport @type over @sock and queue connection_made, the start of reading, and, if @waiter is not NULL, its
  * completion (a reference is taken). The ops are those of a socket until the caller says otherwise. NULL, with the error:
  * nothing was taken over. */

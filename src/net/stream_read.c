@@ -380,7 +380,7 @@ static void submit(struct rondo_stream *stream)
 void rondo_stream_start_reading(struct rondo_stream *stream)
 {
     stream->has_started = true;
-    if (may_deliver(stream))
+    if (may_deliver(stream) || rondo_stream_watches_on(stream))
         submit(stream);
 }
 

@@ -206,10 +206,12 @@ static void send_queue(struct rondo_stream *stream)
 /* Everything is sent: what was asked for behind it. */
 static void on_flushed(struct rondo_stream *stream)
 {
-    if (stream->base.is_closing)
+    if (stream->base.is_closing) {
+        rondo_stream_stop_reading(stream); /* a write pipe has watched for its reader until now */
         rondo_transport_flushed(&stream->base);
-    else if (stream->base.has_eof)
+    } else if (stream->base.has_eof) {
         rondo_socket_shutdown_write(stream->base.sock); /* a peer that is gone shows in the receive */
+    }
 }
 
 static void on_sent(struct rondo_stream *stream, size_t length)

@@ -175,6 +175,35 @@ START_TEST(test_reader_leaves_data)
 }
 END_TEST
 
+static void close_with_data(net_conn *conn)
+{
+    write_large(conn);
+    rondo_transport_close(conn->transport);
+}
+
+/* PIPE-12: whatever a socket receives counts as that, also while the pipe is closing, and also where it was closed in
+ * connection_made. */
+START_TEST(test_reader_speaks)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { .name = "c", .on_made = _i / 2 ? close_with_data : NULL };
+    open_writer(loop, &conn, PIPES_SOCKET);
+    if (!conn.on_made)
+        close_with_data(&conn);
+    support_run_passes(loop, 3);
+    trace_is("c.made c.stall");
+    if (_i % 2)
+        peer_shutdown(ends[PIPES_READ]);
+    else
+        peer_send_text(ends[PIPES_READ], "x");
+    run_until(loop, conn.losts == 1);
+    trace_is("c.lost:RONDO_EPIPE");
+    pipes_close(ends[PIPES_READ]);
+    net_done(loop, &conn);
+    support_loop_end(loop);
+}
+END_TEST
+
 static volatile sig_atomic_t signals;
 
 static void count_signal(int number)
@@ -435,6 +464,7 @@ static void add_cases(Suite *suite)
     tcase_add_loop_test(pipes, test_abort, 0, 2 * PIPES_KINDS);
     tcase_add_loop_test(pipes, test_reader_leaves, 0, PIPES_KINDS);
     tcase_add_loop_test(pipes, test_reader_leaves_data, 0, 2 * PIPES_KINDS);
+    tcase_add_loop_test(pipes, test_reader_speaks, 0, 4);
     tcase_add_loop_test(pipes, test_failed_write, 0, PIPES_KINDS);
     tcase_add_test(pipes, test_terminal);
     tcase_add_test(pipes, test_full_terminal);
