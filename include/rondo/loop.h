@@ -58,7 +58,7 @@ typedef struct rondo_loop_options {
 RONDO_API int rondo_loop_new(const rondo_loop_options *options, rondo_loop **ret_loop);
 
 /** Close the loop if it is not closed yet and release its memory. NULL does nothing.
- *  Returns 0; RONDO_ERUNNING while it runs or closes: nothing changed. */
+ *  Returns 0; RONDO_ERUNNING while it runs or closes, RONDO_EFORKED as rondo_loop_close: nothing changed. */
 RONDO_API int rondo_loop_free(rondo_loop *loop);
 
 /** Run until stop is called (run_forever, 18.5.1.1). Called with a stop pending it makes one pass
@@ -86,7 +86,8 @@ RONDO_API bool rondo_loop_is_closed(const rondo_loop *loop);
 /** Close (18.5.1.1): queued callbacks and timers are dropped uncalled, their contexts released;
  *  open transports end with connection_lost(RONDO_ECLOSED); pending tasks are reported and
  *  destroyed. Waits for the kernel to give back every buffer in flight, not for the resolver's
- *  threads. May be repeated. Returns 0; RONDO_ERUNNING: nothing changed. */
+ *  threads. May be repeated. Returns 0; RONDO_ERUNNING; RONDO_EFORKED in a forked child, which leaves its copy alone, as
+ *  closing it would reach the parent's connections: nothing changed. */
 RONDO_API int rondo_loop_close(rondo_loop *loop);
 
 /** Queue @callback for the next pass (call_soon, 18.5.1.2). First in, first out; called exactly
@@ -140,7 +141,8 @@ RONDO_API rondo_loop *rondo_loop_running(void);
 RONDO_API rondo_loop *rondo_loop_current(void);
 
 /** Set the loop of this thread (set_event_loop). NULL is allowed. A loop that rondo_loop_current
- *  made is freed when it is replaced; one set by the program is not. Returns 0. */
+ *  made is freed when it is replaced, but not in a forked child; one set by the program is not. Returns 0; RONDO_ERUNNING where
+ *  the one to be freed runs: nothing changed. */
 RONDO_API int rondo_loop_set_current(rondo_loop *loop);
 
 /* --- errors that nobody waits for (18.5.1.14) --------------------------------------------- */

@@ -42,7 +42,8 @@ rondo_loop *rondo_loop_current(void)
 int rondo_loop_set_current(rondo_loop *loop)
 {
     rondo_loop *old = rondo_thread_state.owns_set ? rondo_thread_state.set : NULL;
-    if (old && old != loop) {
+    bool is_ours = old && old->process == rondo_process_self(); /* else it is left alone */
+    if (is_ours && old != loop) {
         int rc = rondo_loop_free(old);
         if (rc < 0)
             return rc; /* it runs: it stays */

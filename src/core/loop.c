@@ -114,10 +114,12 @@ int rondo_loop_close(rondo_loop *loop)
 {
     if (!loop)
         return rondo_fail(RONDO_EINVAL, "no loop given");
-    if (loop->running)
-        return rondo_fail(RONDO_ERUNNING, "a running loop cannot be closed");
     if (loop->closed)
         return 0;
+    if (loop->process != rondo_process_self()) /* it would take the parent's connections with it */
+        return rondo_fail(RONDO_EFORKED, "the loop was made by the parent process; leave it alone");
+    if (loop->running)
+        return rondo_fail(RONDO_ERUNNING, "a running loop cannot be closed");
     rondo_inbox_close(&loop->inbox);
     loop->closed = true;
     loop->guarded = true;

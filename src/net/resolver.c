@@ -304,10 +304,9 @@ static void leave_pool(struct rondo_resolver_pool *pool)
     let_go_of_pool(pool);
 }
 
-/* In a forked child the threads are not there, and the mutex is in any state: the pool is left as it is. */
 void rondo_resolvers_close(rondo_loop *loop)
 {
-    if (loop->resolvers && loop->process == rondo_process_self())
+    if (loop->resolvers)
         leave_pool(loop->resolvers);
     loop->resolvers = NULL;
 }

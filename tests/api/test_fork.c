@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support.h"
+#include "peer.h"
 
 static rondo_loop *loop;
 
@@ -42,6 +42,10 @@ static void be_the_child(void)
     CHECK(rondo_last_error() == RONDO_ENOTRUNNING);
     CHECK(rondo_loop_run_forever(loop) == RONDO_EFORKED);
     CHECK(rondo_err_class(RONDO_EFORKED) == RONDO_CLASS_RUNTIME);
+    CHECK(rondo_loop_close(loop) == RONDO_EFORKED);
+    CHECK(rondo_loop_free(loop) == RONDO_EFORKED);
+    CHECK(!rondo_loop_is_closed(loop));
+    CHECK(rondo_loop_set_current(NULL) == 0);
     use_a_loop_of_its_own();
     _exit(0);
 }
@@ -100,12 +104,74 @@ START_TEST(test_fork_in_a_task)
 }
 END_TEST
 
+/* What the child does to its copy reaches no connection of the parent's. */
+START_TEST(test_fork_with_connections)
+{
+    loop = support_loop();
+    net_conn conn = { 0 };
+    rondo_socket peer = net_open(loop, &conn), pair[2];
+    peer_pair(pair);
+    peer_set_blocking(pair[0], false);
+    rondo_future *receives = rondo_sock_recv(loop, pair[0], 10);
+    support_run_passes(loop, 3);
+    fork_and_wait(NULL);
+    trace_clear();
+    peer_send_text(peer, "abc");
+    run_until(loop, conn.received == 3);
+    peer_send_text(pair[1], "x");
+    run_until(loop, rondo_future_done(receives));
+    ck_assert_int_eq(net_outcome(receives), 0);
+    net_done(loop, &conn);
+    peer_close(peer);
+    peer_close(pair[0]);
+    peer_close(pair[1]);
+    support_loop_end(loop);
+}
+END_TEST
+
+/* One that the thread owns is the parent's, too. */
+START_TEST(test_fork_with_a_current_loop)
+{
+    support_setenv("RONDO_BACKEND", support_backend_name());
+    loop = rondo_loop_current();
+    ck_assert_ptr_nonnull(loop);
+    fork_and_wait(NULL);
+    trace_clear();
+    ck_assert_ptr_eq(rondo_loop_current(), loop);
+    support_run_passes(loop, 1);
+    ck_assert_int_eq(rondo_loop_set_current(NULL), 0);
+    support_setenv("RONDO_BACKEND", NULL);
+}
+END_TEST
+
+/* One that was closed before has nothing left but memory. */
+START_TEST(test_fork_with_a_closed_loop)
+{
+    loop = support_loop();
+    ck_assert_int_eq(rondo_loop_close(loop), 0);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        CHECK(rondo_loop_close(loop) == 0);
+        CHECK(rondo_loop_free(loop) == 0);
+        _exit(0);
+    }
+    int status = -1;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    support_loop_end(loop);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *tcase = support_case(suite, "fork");
     tcase_add_test(tcase, test_fork_outside_of_a_run);
     tcase_add_test(tcase, test_fork_in_a_callback);
     tcase_add_test(tcase, test_fork_in_a_task);
+    tcase_add_test(tcase, test_fork_with_connections);
+    tcase_add_test(tcase, test_fork_with_a_current_loop);
+    tcase_add_test(tcase, test_fork_with_a_closed_loop);
 }
 
 int main(void)
