@@ -433,8 +433,8 @@ static void register_again(struct rondo_reactor *reactor)
             continue;
         count_registered(reactor, entry, 0);
         mark_dirty(reactor, entry);
-        apply_change(reactor, entry);
     }
+    apply_changes(reactor);
 }
 
 /* Where there is no descriptor for another set the old one stays, and the next wait tries again. */

@@ -266,6 +266,41 @@ START_TEST(test_thousands_in_a_pass)
 }
 END_TEST
 
+/* The copy of one that was closed shows in the pass in which everybody is ready, and all are taken off. */
+START_TEST(test_copy_shows_among_many)
+{
+    begin();
+    enum { COUNT = 24 };
+    rondo_socket pairs[COUNT][2];
+    watch_act acts[COUNT][2];
+    for (int i = 0; i < COUNT; i++) {
+        peer_pair(pairs[i]);
+        for (int side = 0; side < 2; side++) {
+            acts[i][side] = (watch_act){ .name = "w", .sock = pairs[i][side], .removes_reader = true };
+            ck_assert_int_eq(watch_add_reader(loop, &acts[i][side]), 0);
+        }
+    }
+    ck_assert_int_eq(rondo_loop_add_reader(loop, pair[0], trace_word, "closed"), 0);
+    support_run_passes(loop, 1);
+    rondo_socket copy = dup(pair[0]);
+    peer_send_text(pair[1], "x");
+    ck_assert_int_eq(rondo_loop_remove_reader(loop, pair[0]), 1);
+    peer_close(pair[0]);
+    for (int i = 0; i < COUNT; i++)
+        for (int side = 0; side < 2; side++)
+            peer_send_text(pairs[i][side], "x");
+    support_run_passes(loop, 3);
+    for (int i = 0; i < COUNT; i++)
+        for (int side = 0; side < 2; side++) {
+            ck_assert_int_eq(acts[i][side].calls, 1);
+            peer_close(pairs[i][side]);
+        }
+    trace_clear();
+    pair[0] = copy;
+    end();
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *tcase = support_case(suite, "descriptors");
@@ -277,6 +312,7 @@ static void add_cases(Suite *suite)
     tcase = support_case(suite, "many");
     tcase_add_test(tcase, test_allocates_nothing);
     tcase_add_test(tcase, test_thousands_in_a_pass);
+    tcase_add_test(tcase, test_copy_shows_among_many);
 }
 
 int main(void)
