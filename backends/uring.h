@@ -65,11 +65,12 @@ struct rondo_uring_slot {
     uint8_t streak; /* receives in a row that speak against is_bulk */
 };
 
-/* What is armed on a descriptor; the generation tells a number that was closed and came back. */
+/* What is armed on a descriptor; the generation tells a number that was closed and came back. Closing cancels what is armed on
+ * some, and shuts the others down. */
 struct rondo_uring_row {
     uint32_t generation;
     uint32_t armed : 31;
-    uint32_t listens : 1;
+    uint32_t is_to_cancel : 1;
 };
 
 /* A reaped completion on its way to its op. */

@@ -333,6 +333,14 @@ static void fill_entry(struct rondo_uring *uring, struct rondo_op *op, struct io
     }
 }
 
+/* Its socket is not to be shut down when it is closed: a port that it keeps is to be free at once, and of a pipe that is a
+ * socket duplicates may go on. */
+static bool is_to_cancel(const struct rondo_op *op)
+{
+    return op->kind == RONDO_OP_ACCEPT || op->kind == RONDO_OP_RECV_DATAGRAMS || op->kind == RONDO_OP_READ ||
+           op->kind == RONDO_OP_WRITE || op->kind == RONDO_OP_HANGUP;
+}
+
 /* Make an entry of @op. False: there is none to be had. */
 static bool arm(struct rondo_uring *uring, struct rondo_op *op)
 {
@@ -346,7 +354,7 @@ static bool arm(struct rondo_uring *uring, struct rondo_op *op)
     entry->user_data = rondo_uring_name(slot->generation, rondo_uring_tag_of(op), op->slot);
     struct rondo_uring_row *row = &uring->rows[op->socket];
     row->armed++;
-    row->listens |= op->kind == RONDO_OP_ACCEPT || op->kind == RONDO_OP_RECV_DATAGRAMS;
+    row->is_to_cancel |= is_to_cancel(op);
     slot->socket_generation = row->generation;
     slot->place = RONDO_URING_ARMED;
     return true;
@@ -473,12 +481,13 @@ void rondo_uring_close_socket(struct rondo_driver *driver, rondo_socket sock)
     struct rondo_uring *uring = rondo_uring_of(driver);
     struct rondo_uring_row *row = sock >= 0 && (size_t) sock < uring->row_count ? &uring->rows[sock] : NULL;
     if (row && row->armed) {
-        if (row->listens || shutdown(sock, SHUT_RDWR) < 0)
+        if (row->is_to_cancel || shutdown(sock, SHUT_RDWR) < 0)
             cancel_now(uring);
         forget_entries(&uring->ring.sq, sock);
         row->generation++;
         row->armed = 0;
-        row->listens = 0;
     }
+    if (row)
+        row->is_to_cancel = 0; /* of the next one with this number */
     close(sock);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* connect_read_pipe over pipes, named pipes, sockets and terminals. */
+#define _GNU_SOURCE
 #include "pipes.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 static rondo_file ends[2];
@@ -290,6 +292,41 @@ START_TEST(test_loop_close)
 }
 END_TEST
 
+/* One socket has two transports, each over a duplicate. Many of those that read end in one pass, or with the loop: what is written
+ * by the others arrives all the same. */
+START_TEST(test_duplicates)
+{
+    rondo_loop *loop = support_loop();
+    enum { COUNT = 64 };
+    static net_conn conns[COUNT];
+    static rondo_socket pairs[COUNT][2];
+    int copies[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        peer_pair(pairs[i]);
+        conns[i] = (net_conn){ 0 };
+        copies[i] = fcntl(pairs[i][0], F_DUPFD_CLOEXEC, 0);
+        pipes_connect_read(loop, &conns[i], pairs[i][0]);
+    }
+    support_run_passes(loop, 3);
+    for (int i = 0; i < COUNT && _i == 0; i++)
+        rondo_transport_close(conns[i].transport);
+    if (_i == 1)
+        ck_assert_int_eq(rondo_loop_close(loop), 0);
+    else
+        support_run_passes(loop, 5);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(conns[i].losts, 1);
+        net_conn_end(&conns[i]);
+        peer_send_text(copies[i], "still there");
+        peer_expect(pairs[i][1], "still there");
+        peer_close(copies[i]);
+        peer_expect_eof(pairs[i][1]);
+        peer_close(pairs[i][1]);
+    }
+    support_loop_end(loop);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *pipes = support_case(suite, "connect_read_pipe");
@@ -305,6 +342,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(pipes, test_terminal_idle);
     tcase_add_test(pipes, test_read_error);
     tcase_add_loop_test(pipes, test_loop_close, 0, 3 * PIPES_KINDS);
+    tcase_add_loop_test(pipes, test_duplicates, 0, 2);
 }
 
 int main(void)
