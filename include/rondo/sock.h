@@ -16,8 +16,8 @@
  *  All of them return NULL, with rondo_last_error, and have done nothing for RONDO_EINVAL (also a socket that is blocking, on a
  *  selector), RONDO_EBADF, RONDO_EBUSY (a transport that is not closing uses the socket), RONDO_ECLOSED, RONDO_ETHREAD,
  *  RONDO_ENOTSUP, RONDO_ENOMEM. The system's errors come by the future, and so does what keeps one from waiting once it was tried
- *  (RONDO_ENOMEM, RONDO_EBUSY where a server accepts on the socket). When the loop closes they are cancelled.
- *  All functions: loop thread only. */
+ *  (RONDO_ENOMEM, RONDO_EBUSY where a server accepts on the socket or, on a selector, a closing transport still sends). When the
+ *  loop closes they are cancelled. All functions: loop thread only. */
 #ifndef RONDO_SOCK_H
 #define RONDO_SOCK_H
 

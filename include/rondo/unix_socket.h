@@ -107,7 +107,7 @@ typedef struct rondo_received_fds {
     size_t length;     /**< bytes in the memory that was given; 0: the end of the stream */
     size_t count;      /**< files that came with them */
     rondo_file *files; /**< close-on-exec; released with this structure */
-    bool is_cut;       /**< there were more than asked for: those were closed */
+    bool is_cut;       /**< there were more than asked for, or than the process may open: those were closed */
 } rondo_received_fds;
 
 RONDO_API void rondo_received_fds_free(rondo_received_fds *received);

@@ -21,8 +21,9 @@ RONDO_BEGIN_DECLS
  *  before is not called any more, even if its turn was due in this pass. What the callback raises goes to the exception
  *  handler; the watch stays.
  *  Returns 0; RONDO_EINVAL; RONDO_ECLOSED, RONDO_ETHREAD; RONDO_ENOTSUP (a proactor's loop); RONDO_EBUSY where a transport that
- *  is not closing, or a server, uses the descriptor; RONDO_EPERM for one that cannot be watched (a regular file, a folder, a
- *  disk); RONDO_EBADF; RONDO_ENOMEM. After the last three a reader that was there before is gone, else nothing has changed.
+ *  is not closing uses the descriptor, or a server (the reader's side), or, on a selector, a closing one still sends (the
+ *  writer's); RONDO_EPERM for one that cannot be watched (a regular file, a folder, a disk); RONDO_EBADF; RONDO_ENOMEM. After the
+ *  last three a reader that was there before is gone, else nothing has changed.
  *  A descriptor that the kernel refuses only later is reported to the exception handler, and the watch is over. */
 RONDO_API int rondo_loop_add_reader(rondo_loop *loop, rondo_socket descriptor, rondo_callback *callback,
                                     void *context);
