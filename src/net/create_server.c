@@ -162,9 +162,10 @@ static int bind_address(struct request *request, const rondo_addrinfo_entry *ent
             bind_failed(rc, &entry->address);
     }
     if (rc == 0)
-        rc = rondo_descriptor_reserve(request->setup.loop, sock);
+        rc = rondo_descriptor_claim(request->setup.loop, &sock);
     if (rc < 0) {
-        rondo_socket_close(sock);
+        if (sock != RONDO_INVALID_SOCKET)
+            rondo_socket_close(sock);
         bool is_one_of_many = request->address_count > 1 && entry->family == AF_INET6;
         return rc == RONDO_EADDRNOTAVAIL && is_one_of_many ? 0 : rc;
     }
@@ -195,7 +196,7 @@ static int run_create_server(void *context)
     struct request *request = context;
     struct rondo_setup *setup = &request->setup;
     bool has_sock = setup->sock != RONDO_INVALID_SOCKET;
-    int rc = has_sock ? rondo_setup_take_listener(setup) : resolve_hosts(request);
+    int rc = has_sock ? rondo_descriptor_claim(setup->loop, &setup->sock) : resolve_hosts(request);
     if (rc == 0 && !has_sock)
         rc = bind_all(request);
     if (rc < 0)

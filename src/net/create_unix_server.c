@@ -10,6 +10,7 @@
 #include "../../platform/sockaddr.h"
 #include "../../platform/unix_socket.h"
 #include "../base/options.h"
+#include "descriptor.h"
 #include "setup.h"
 #include "unix_socket.h"
 
@@ -91,7 +92,7 @@ static int make_server(struct request *request, const struct rondo_unix_file *fi
 {
     const rondo_unix_server_options *options = &request->options;
     struct rondo_setup *setup = &request->setup;
-    int rc = rondo_setup_take_listener(setup);
+    int rc = rondo_descriptor_claim(setup->loop, &setup->sock);
     rondo_server *server =
         rc == 0 ? rondo_server_make(setup->loop, setup->factory, setup->context, options->backlog, 1) : NULL;
     if (!server) {

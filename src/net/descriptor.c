@@ -153,6 +153,12 @@ int rondo_descriptor_reserve(rondo_loop *loop, rondo_socket sock)
     return 0;
 }
 
+int rondo_descriptor_claim(rondo_loop *loop, rondo_socket *sock)
+{
+    int rc = rondo_descriptor_take(loop, sock);
+    return rc < 0 ? rc : rondo_descriptor_reserve(loop, *sock);
+}
+
 static bool is_a_servers(rondo_loop *loop, rondo_socket sock)
 {
     return is_owned(loop, sock) && !search(loop, sock);

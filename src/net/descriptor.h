@@ -46,8 +46,8 @@ rondo_transport *rondo_descriptor_owner(rondo_loop *loop, rondo_socket sock);
 /* RONDO_EBUSY where a transport owns @sock, even one that is closing, or a server: a second one would close what is not its own. */
 int rondo_descriptor_check_free(rondo_loop *loop, rondo_socket sock);
 
-/* The same right before a transport or a server is made of what the program gave: where it gave it twice *@sock becomes invalid, as it is not
- * ours to close. */
+/* The same right before a transport or a server is made: where @sock has an owner already *@sock becomes invalid, as it is not ours
+ * to close. It was given twice, or closed behind its owner's back, and is the number of another socket now. */
 int rondo_descriptor_take(rondo_loop *loop, rondo_socket *sock);
 
 /* The side of @sock that somebody watches, or NULL. */
@@ -66,6 +66,8 @@ void rondo_side_clear(struct rondo_side *side);
 void rondo_descriptor_enter(rondo_loop *loop, rondo_socket sock);
 /* The same, for a transport or a server. Room for it was reserved before: 0, or RONDO_ENOMEM. */
 int rondo_descriptor_reserve(rondo_loop *loop, rondo_socket sock);
+/* Take and reserve, for a server. */
+int rondo_descriptor_claim(rondo_loop *loop, rondo_socket *sock);
 void rondo_descriptor_own(rondo_loop *loop, rondo_socket sock);
 /* It is about to close it. */
 void rondo_descriptor_leave(rondo_loop *loop, rondo_socket sock);

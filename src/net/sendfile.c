@@ -197,7 +197,7 @@ static void go_on_later(struct rondo_sending *self)
 {
     self->again.run = run_again;
     rondo_future_ref(&self->future);
-    rondo_loop_queue(self->future.loop, &self->again);
+    rondo_loop_queue_in_turn(self->future.loop, &self->again);
 }
 
 /* One block; false where it is over, or what the kernel has not taken has to go first. */

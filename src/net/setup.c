@@ -122,12 +122,6 @@ int rondo_setup_connection(struct rondo_setup *setup)
     return rondo_setup_transport(setup, make_stream);
 }
 
-int rondo_setup_take_listener(struct rondo_setup *setup)
-{
-    int rc = rondo_descriptor_take(setup->loop, &setup->sock);
-    return rc < 0 ? rc : rondo_descriptor_reserve(setup->loop, setup->sock);
-}
-
 int rondo_setup_server(rondo_server *server, bool start_serving)
 {
     int rc = start_serving ? rondo_server_start_serving(server) : 0;

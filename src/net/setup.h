@@ -47,10 +47,6 @@ int rondo_setup_transport(struct rondo_setup *setup, rondo_setup_make *make);
  * transport is then the value of the coroutine. Cancelled in between, it is closed. */
 int rondo_setup_connection(struct rondo_setup *setup);
 
-/* Before a server is made of setup->sock: it is nobody's else, and there is room for it in the table of descriptors. RONDO_EBUSY
- * also sets it to RONDO_INVALID_SOCKET, as it is not ours to close. */
-int rondo_setup_take_listener(struct rondo_setup *setup);
-
 /* The end of a coroutine that makes a server: @server, which has its sockets, begins to serve, if it is to, and is the value of
  * the coroutine. A failure frees it. */
 int rondo_setup_server(rondo_server *server, bool start_serving);

@@ -223,6 +223,34 @@ START_TEST(test_unix_servers)
 }
 END_TEST
 
+/* A transport's socket was closed behind its back, and what is opened next gets its number: that is still the transport's, which
+ * closes it in the end. */
+START_TEST(test_number_that_came_back)
+{
+    rondo_loop *loop = support_loop();
+    net_conn conn = { 0 }, other = { 0 };
+    unix_folder folder;
+    rondo_socket pair[2];
+    unix_folder_make(&folder);
+    open_pair(pair);
+    ck_assert_int_eq(outcome(loop, adopt(loop, pair[0], &conn)), 0);
+    close(pair[0]);
+    rondo_server_options options = RONDO_SERVER_OPTIONS;
+    options.host = "127.0.0.1";
+    rondo_unix_server_options unix_options = RONDO_UNIX_SERVER_OPTIONS;
+    unix_options.path = folder.path;
+    rondo_future *future = _i ? rondo_create_unix_server(loop, net_factory, &other, &unix_options)
+                              : rondo_create_server(loop, net_factory, &other, &options);
+    ck_assert_int_eq(outcome(loop, future), RONDO_EBUSY);
+    ck_assert(peer_is_open(pair[0]));
+    peer_close(pair[1]);
+    net_done(loop, &conn);
+    run_until(loop, !peer_is_open(pair[0]));
+    support_loop_end(loop);
+    unix_folder_remove(&folder);
+}
+END_TEST
+
 static void add_cases(Suite *suite)
 {
     TCase *tcase = support_case(suite, "twice");
@@ -234,6 +262,7 @@ static void add_cases(Suite *suite)
     tcase_add_loop_test(tcase, test_servers_afterwards, 0, ALL_MAKERS);
     tcase_add_test(tcase, test_server_of_a_transport);
     tcase_add_test(tcase, test_unix_servers);
+    tcase_add_loop_test(tcase, test_number_that_came_back, 0, 2);
 }
 
 int main(void)
