@@ -99,16 +99,20 @@ def nc(programs, backend):
     return None
 
 
-def socat(programs, backend):
+def socat_echo(target):
+    """Three megabytes there and back; why it was left out, or None."""
     tool = shutil.which('socat')
     if not tool:
         return 'socat is not installed'
     data = random.Random(3).randbytes(3000000)
-    with server(programs, backend) as port:
-        outcome = subprocess.run([tool, '-t', str(PATIENCE), '-', f'TCP:127.0.0.1:{port}'], input=data,
-                                 capture_output=True, timeout=PATIENCE)
-        check(outcome.stdout == data, f'{len(outcome.stdout)} bytes came back')
+    outcome = subprocess.run([tool, '-t', str(PATIENCE), '-', target], input=data, capture_output=True, timeout=PATIENCE)
+    check(outcome.stdout == data, f'{len(outcome.stdout)} bytes came back')
     return None
+
+
+def socat(programs, backend):
+    with server(programs, backend) as port:
+        return socat_echo(f'TCP:127.0.0.1:{port}')
 
 
 async def stream_client(where, number):
@@ -199,15 +203,8 @@ def unix_abstract(programs, backend):
 
 
 def unix_socat(programs, backend):
-    tool = shutil.which('socat')
-    if not tool:
-        return 'socat is not installed'
-    data = random.Random(4).randbytes(3000000)
     with unix_server(programs, backend) as path:
-        outcome = subprocess.run([tool, '-t', str(PATIENCE), '-', f'UNIX-CONNECT:{path}'], input=data,
-                                 capture_output=True, timeout=PATIENCE)
-        check(outcome.stdout == data, f'{len(outcome.stdout)} bytes came back')
-    return None
+        return socat_echo(f'UNIX-CONNECT:{path}')
 
 
 def inherited(programs, backend):
